@@ -1,0 +1,115 @@
+"""Losses of a prediction ŷ and a target y, by name, on `optax.losses`.
+
+A loss compares *one* example: `each(prediction: (n_N,), target)`. Whatever shape it returns is averaged over outputs
+and examples, so elementwise losses (squared error) and losses per example (cross-entropy) both fit, as does any
+function of the user's. `finish` then acts on the average (the root of `rmse`).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+
+class Loss(NamedTuple):
+    """One example's loss, and what is done to the average over examples."""
+
+    each: Callable[[Array, Array], Array]
+    finish: Callable[[Array], Array] = lambda mean: mean
+
+
+def _cross_entropy(logits: Array, target: Array) -> Array:
+    """−log softmax(logits)[label]; the target is an integer label or a one-hot (or soft) row."""
+    if target.ndim == 0:
+        return optax.losses.softmax_cross_entropy_with_integer_labels(logits, target)
+    return optax.losses.softmax_cross_entropy(logits, target)
+
+
+def _root(mean: Array) -> Array:
+    # the slope of √ at 0 is infinite: a perfect fit has gradient 0 here, not NaN
+    positive = mean > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, mean, 1.0)), 0.0)
+
+
+LOSSES: dict[str, Loss] = {
+    "half_mse": Loss(lambda p, y: 0.5 * (p - y) ** 2),  # the lecture's ½(ŷ − y)²: its derivative is ŷ − y
+    "mse": Loss(lambda p, y: (p - y) ** 2),
+    "mae": Loss(lambda p, y: jnp.abs(p - y)),
+    "rmse": Loss(lambda p, y: (p - y) ** 2, _root),
+    "huber": Loss(lambda p, y: optax.losses.huber_loss(p, y)),
+    "log_cosh": Loss(lambda p, y: optax.losses.log_cosh(p, y)),
+    "cross_entropy": Loss(_cross_entropy),
+    "binary_cross_entropy": Loss(lambda p, y: optax.losses.sigmoid_binary_cross_entropy(p, y)),
+    "poisson": Loss(lambda p, y: jnp.exp(p) - y * p),  # −log likelihood of a count y at rate exp ŷ, up to log y!
+}
+
+
+def resolve(loss: str | Callable[[Array, Array], Array]) -> Loss:
+    """The loss of that name, or a function of your own, `(prediction: (n_N,), target) -> loss of one example`.
+
+    Raises:
+      ValueError: the name is unknown.
+      TypeError: neither a name nor a function.
+
+    >>> resolve("half_mse").each(3.0, 1.0)
+    2.0
+    """
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}, or a function of one example")
+        return LOSSES[loss]
+    if not callable(loss):
+        raise TypeError(f"loss must be a name or a function of (prediction, target), got {loss!r}")
+    return Loss(loss)
+
+
+def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | None = None) -> Array:
+    """finish(Σᵢ wᵢ ℓ(ŷᵢ, yᵢ) / Σᵢ wᵢ) over a batch, summed in float32 at least.
+
+    Args:
+      loss: from `resolve`.
+      predictions: (batch, n_N).
+      targets: (batch, n_N), or (batch,) labels where the loss takes them.
+      weights: (batch,), None for all ones; an example of weight 0 counts for nothing.
+
+    >>> float(mean_loss(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.array([[0.0], [0.0]])))
+    2.5
+    """
+    each = jax.vmap(loss.each)(predictions, targets)
+    each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
+    each = each.astype(jnp.promote_types(each.dtype, jnp.float32))
+    if weights is None:
+        return loss.finish(jnp.mean(each))
+    return loss.finish(jnp.sum(weights * each) / jnp.sum(weights))
+
+
+def check_targets(loss: str | Callable[..., Any], targets: Any, n_out: int) -> None:
+    """Refuse targets that would broadcast against predictions (n, n_out) instead of matching them.
+
+    Raises:
+      ValueError: the shape is not (n, n_out), nor (n,) integer labels for cross-entropy; a label is out of range.
+
+    >>> check_targets("mse", np.zeros(5), 1)
+    Traceback (most recent call last):
+      ...
+    ValueError: targets of shape (5,) do not match predictions of shape (5, 1): reshape them, y[:, None]
+    """
+    shape = np.shape(targets)
+    if loss == "cross_entropy" and len(shape) == 1:
+        labels = np.asarray(targets)
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"cross_entropy labels must be integers, got {labels.dtype}: use y.astype(int)")
+        if labels.size and not 0 <= labels.min() <= labels.max() < n_out:
+            raise ValueError(f"labels run from {labels.min()} to {labels.max()}; {n_out} outputs need 0 … {n_out - 1}")
+        return
+    if len(shape) == 1 and n_out == 1:
+        raise ValueError(
+            f"targets of shape {shape} do not match predictions of shape ({shape[0]}, 1): reshape them, y[:, None]"
+        )
+    if len(shape) != 2 or shape[1] != n_out:
+        rows = shape[0] if shape else "n"
+        raise ValueError(f"targets have shape {shape}; the network predicts ({rows}, {n_out})")

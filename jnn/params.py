@@ -1,0 +1,228 @@
+"""Parameters: a network is a tuple of stacks, a stack is a run of equally shaped layers along a depth axis.
+
+Storing equal layers along one axis lets `lax.scan` walk them, so that neither compile time nor code grows with depth.
+What is not a number (activation, residual) is static: part of the tree's structure, and of what `jit` keys on.
+"""
+
+import dataclasses
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jnn import activations, initializers
+
+ActivationLike: TypeAlias = str | Callable[[Array], Array]
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["activation", "residual"]
+)
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """A run of equally shaped layers, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], stored along a leading depth axis.
+
+    The leaves are typed `Any` because JAX rebuilds trees with leaves that are no arrays.
+
+    >>> Stack(w=jnp.zeros((5, 2, 2)), b=jnp.zeros((5, 2)), activation="tanh").depth
+    5
+    """
+
+    w: Any  # (depth, n_out, n_in)
+    b: Any  # (depth, n_out)
+    activation: ActivationLike = "identity"
+    residual: bool = False
+
+    @property
+    def depth(self) -> int:
+        """How many layers the stack holds."""
+        return self.w.shape[0]
+
+
+Params: TypeAlias = tuple[Stack, ...]
+
+
+class _Layer(NamedTuple):
+    """What two layers must share to stand in one stack."""
+
+    n_in: int
+    n_out: int
+    activation: ActivationLike
+    residual: bool
+
+
+def init_network_params(
+    sizes: Sequence[int],
+    key: Array,
+    *,
+    activation: ActivationLike = "tanh",
+    init: str | initializers.Scheme | None = None,
+    residual: bool = False,
+    dtype: Any = None,
+) -> Params:
+    """Random parameters of a network with layer sizes (n_0, …, n_N); the last layer is linear (the readout).
+
+        xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁],  l = 1 … N − 1,        x_N = W_N x_{N−1} + b_N
+
+    Args:
+      sizes: (n_0, …, n_N), at least two positive integers; equal neighbours become one stack by themselves.
+      key: from `jax.random.key`; each layer draws from a key of its own.
+      activation: a name of `jnn.activations.ACTIVATIONS` or an elementwise function. Write a function once and pass
+        that one object: every new lambda is a new network to the compiler.
+      init: a name of `jnn.initializers.INITIALIZERS`, a function `(key, (n_in, n_out), dtype) -> weights`, or None for
+        He (relu family), LeCun (selu), Glorot (else); biases are zero except for "normal", the lecture's N(0, 1).
+      residual: add xₗ₋₁ to every hidden layer that keeps its width.
+      dtype: of all parameters; None is JAX's default (float32 unless x64 is enabled).
+    Raises:
+      ValueError: sizes are empty or not positive integers, a name is unknown, float64 without x64.
+      TypeError: the key is no JAX key, or activation, init or dtype are of the wrong kind.
+
+    >>> params = init_network_params([1, 1, 1, 1], jax.random.key(0), activation="sigmoid", init="normal")
+    >>> [(stack.depth, stack.activation) for stack in params]
+    [(2, 'sigmoid'), (1, 'identity')]
+    """
+    n = check_sizes(sizes)
+    dtype = _check_dtype(dtype)
+    plan = _plan(n, activation, residual)
+    schemes = [initializers.resolve(init, layer.activation) for layer in plan]
+    keys = jax.random.split(check_key(key), len(plan))
+    stacks, first = [], 0
+    for layer, run in groupby(zip(plan, schemes, strict=True), key=lambda pair: pair[0]):
+        scheme = next(iter(run))[1]
+        depth = 1 + sum(1 for _ in run)
+        w, b = _draw(keys[first : first + depth], scheme, layer.n_in, layer.n_out, dtype)
+        stacks.append(Stack(w, b, layer.activation, layer.residual))
+        first += depth
+    return tuple(stacks)
+
+
+def layers(params: Params) -> list[tuple[Array, Array]]:
+    """The parameters layer by layer, [(W_1, b_1), …, (W_N, b_N)], as a lecture writes them.
+
+    >>> params = init_network_params([2, 3, 1], jax.random.key(0))
+    >>> [w.shape for w, _ in layers(params)]
+    [(3, 2), (1, 3)]
+    """
+    return [(w, b) for stack in params for w, b in zip(stack.w, stack.b, strict=True)]
+
+
+def from_layers(
+    layers: Iterable[tuple[Any, Any]], *, activation: ActivationLike = "tanh", residual: bool = False
+) -> Params:
+    """Parameters from a list [(W_1, b_1), …, (W_N, b_N)]; the last layer is the linear readout.
+
+    Args:
+      layers: Wₗ: (n_l, n_{l−1}) and bₗ: (n_l,), arrays or nested lists; plain numbers stand for width one.
+      activation: of the hidden layers.
+      residual: whether hidden layers that keep their width add their input.
+    Raises:
+      ValueError: there is no layer, or the shapes do not chain; the message names the layer.
+      TypeError: an entry is not a pair of floating-point arrays.
+
+    >>> params = from_layers([(0.5, 1.0), (-2.0, 0.0)], activation="sigmoid")
+    >>> sizes(params)
+    (1, 1, 1)
+    """
+    arrays = [_check_layer(l, pair) for l, pair in enumerate(layers, start=1)]
+    if not arrays:
+        raise ValueError("no layers given: a network needs at least one pair (W, b)")
+    for l, ((w, _), (w_next, _)) in enumerate(pairwise(arrays), start=1):
+        if w_next.shape[1] != w.shape[0]:
+            raise ValueError(
+                f"layer {l} gives {w.shape[0]} values, but layer {l + 1} takes {w_next.shape[1]} (W is (n_out, n_in))"
+            )
+    plan = _plan((arrays[0][0].shape[1], *(w.shape[0] for w, _ in arrays)), activation, residual)
+    stacks = []
+    for layer, run in groupby(zip(plan, arrays, strict=True), key=lambda pair: pair[0]):
+        ws, bs = zip(*(pair for _, pair in run), strict=True)
+        stacks.append(Stack(jnp.stack(ws), jnp.stack(bs), layer.activation, layer.residual))
+    return tuple(stacks)
+
+
+def sizes(params: Params) -> tuple[int, ...]:
+    """The layer sizes (n_0, …, n_N).
+
+    >>> sizes(init_network_params([2, 8, 8, 1], jax.random.key(0)))
+    (2, 8, 8, 1)
+    """
+    return (params[0].w.shape[2], *(stack.w.shape[1] for stack in params for _ in range(stack.depth)))
+
+
+def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The layer sizes as a tuple of ints, or a ValueError that says what is wrong with them.
+
+    >>> check_sizes([2, 0, 1])
+    Traceback (most recent call last):
+      ...
+    ValueError: layer size n_1 is 0 in sizes [2, 0, 1]; every size must be a positive integer
+    """
+    if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
+        raise ValueError(f"sizes must be a sequence of layer sizes such as [2, 8, 1], got {sizes!r}")
+    sizes = list(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes {sizes} have {len(sizes)} entries; a network needs at least n_0 and n_1, as in [1, 1]")
+    shown = sizes if len(sizes) <= 12 else f"of {len(sizes)} layers"
+    for l, n in enumerate(sizes):
+        if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__") or operator.index(n) < 1:
+            raise ValueError(f"layer size n_{l} is {n!r} in sizes {shown}; every size must be a positive integer")
+    return tuple(operator.index(n) for n in sizes)
+
+
+def _plan(n: tuple[int, ...], activation: ActivationLike, residual: bool) -> list[_Layer]:
+    """One entry a layer; the hidden layers share the activation, the readout is the identity."""
+    activations.check(activation)
+    hidden = [_Layer(i, o, activation, bool(residual) and i == o) for i, o in pairwise(n[:-1])]
+    return [*hidden, _Layer(n[-2], n[-1], "identity", False)]
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _draw(keys: Array, scheme: initializers.Initializer, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:
+    """The weights (depth, n_out, n_in) and biases (depth, n_out) of one stack, a key a layer."""
+
+    def one(key: Array) -> tuple[Array, Array]:
+        key_w, key_b = jax.random.split(key)
+        w, b = scheme.weights(key_w, (n_in, n_out), dtype), scheme.biases(key_b, (n_out,), dtype)
+        if jnp.shape(w) != (n_in, n_out):
+            raise ValueError(f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {n_in, n_out}")
+        return w.T, b
+
+    return jax.vmap(one)(keys)
+
+
+def check_key(key: Any) -> Array:
+    is_key = isinstance(key, Array) and (
+        (jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0)
+        or (key.dtype == jnp.uint32 and key.ndim == 1)  # a raw PRNGKey
+    )
+    if not is_key:
+        raise TypeError(f"key must be one JAX key, jax.random.key(seed); got {key!r}")
+    return key
+
+
+def _check_dtype(dtype: Any) -> np.dtype:
+    wanted = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
+    if not jnp.issubdtype(wanted, jnp.floating):
+        raise TypeError(f"dtype must be a floating-point type, got {wanted}")
+    if wanted.itemsize == 8 and not jax.config.read("jax_enable_x64"):
+        raise ValueError("float64 needs x64: call jax.config.update('jax_enable_x64', True) first, or use float32")
+    return wanted
+
+
+def _check_layer(l: int, pair: Any) -> tuple[Array, Array]:
+    try:
+        w, b = (jnp.asarray(a, None if hasattr(a, "dtype") else float) for a in pair)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"layer {l} must be a pair of arrays (W, b), got {pair!r}") from error
+    w, b = (w.reshape(1, 1) if w.ndim == 0 else w), (b.reshape(1) if b.ndim == 0 else b)
+    if w.ndim != 2 or b.shape != w.shape[:1] or 0 in w.shape:
+        raise ValueError(f"layer {l} has W {w.shape} and b {b.shape}; expected W (n_out, n_in) and b (n_out,)")
+    dtype = jnp.promote_types(w.dtype, b.dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"layer {l} holds {dtype}; parameters must be floating-point, W.astype(float)")
+    return w.astype(dtype), b.astype(dtype)
