@@ -33,12 +33,13 @@ def _tanh_slope(z: Array) -> Array:
 
 
 def _elu(z: Array, scale: float, alpha: float) -> Array:
-    # exp only ever sees z ≤ 0: an overflow in the branch not taken would turn the second derivative into NaN
-    return scale * jnp.where(z > 0, z, alpha * jnp.expm1(jnp.minimum(z, 0)))
+    # exp only ever sees z ≤ 0: an overflow in the branch not taken would turn the second derivative into NaN; and not by
+    # minimum(z, 0), whose derivative at 0 is ½ to JAX
+    return scale * jnp.where(z > 0, z, alpha * jnp.expm1(jnp.where(z > 0, 0.0, z)))
 
 
 def _elu_slope(z: Array, scale: float, alpha: float) -> Array:
-    return scale * jnp.where(z > 0, 1.0, alpha * jnp.exp(jnp.minimum(z, 0)))
+    return scale * jnp.where(z > 0, 1.0, alpha * jnp.exp(jnp.where(z > 0, 0.0, z)))
 
 
 def _leaky(z: Array, below: float) -> Array:
@@ -82,10 +83,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Activation(lambda z: jnp.logaddexp(z, 0.0), jax.nn.sigmoid),
     "softsign": Activation(lambda z: z / (1 + jnp.abs(z)), lambda z: 1 / (1 + jnp.abs(z)) ** 2),
     "erf": Activation(erf, lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-z * z)),
-    "hard_tanh": Activation(lambda z: jnp.clip(z, -1, 1), _hard_tanh_slope),
-    "lecun_tanh": Activation(
-        lambda z: _LECUN * jnp.tanh(2 / 3 * z), lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z)
-    ),
+    "hard_tanh": Activation(jax.nn.hard_tanh, _hard_tanh_slope),
+    "lecun_tanh": Activation(lambda z: _LECUN * jnp.tanh(2 / 3 * z), lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z)),
     "sin": Activation(jnp.sin, jnp.cos),
 }
 

@@ -128,7 +128,9 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
                 flat,
             )
         else:
-            notes.append(f"left out as too large to assemble (limit {triangular.DENSE_LIMIT:,} entries): dense, Jacobian")
+            notes.append(
+                f"left out as too large to assemble (limit {triangular.DENSE_LIMIT:,} entries): dense, Jacobian"
+            )
         methods = ["autodiff", *(["dense"] if fits else []), "substitution"]
         gradients = {m: jax.jit(jax.grad(lambda p, m=m: objective(p, m)))(flat)[None] for m in methods}
         errors += _compare("gradient of the loss", gradients, lambda p: objective(p)[None], flat)

@@ -41,7 +41,7 @@ def resolve(init: str | Scheme | None, activation: str | Callable[[Array], Array
     """The initializer of a layer; `None` chooses by activation: He for the relu family, LeCun for selu, Glorot else.
 
     Args:
-      init: one of `INITIALIZERS`, a function `(key, (n_in, n_out), dtype) -> weights` (biases then start at 0), or None.
+      init: one of `INITIALIZERS`, a function `(key, (n_in, n_out), dtype) -> weights` (zero biases), or None.
       activation: the layer's activation, read only when `init` is None.
     Raises:
       ValueError: the name is unknown.
@@ -60,5 +60,7 @@ def resolve(init: str | Scheme | None, activation: str | Callable[[Array], Array
             raise ValueError(f"unknown init {init!r}; known: {', '.join(INITIALIZERS)}, or a function")
         return INITIALIZERS[init]
     if not callable(init):
-        raise TypeError(f"init must be a name, a function (key, (n_in, n_out), dtype) -> weights, or None, got {init!r}")
+        raise TypeError(
+            f"init must be a name, a function (key, (n_in, n_out), dtype) -> weights, or None, got {init!r}"
+        )
     return Initializer(init, _zeros)

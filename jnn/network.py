@@ -32,11 +32,14 @@ def forward(params: Params, x: Float[Array, " n_0"], *, backprop: str = "auto") 
     [-6.5]
     """
     check_method(backprop)
-    return output(params, check_example(params, x)[:, None], backprop)[:, 0]
+    return output(params, check_example(params, x), backprop)
 
 
 def predict(params: Params, x: Float[Array, "batch n_0"], *, backprop: str = "auto") -> Float[Array, "batch n_N"]:
-    """The outputs for a batch of examples, jitted: `jax.vmap(forward, (None, 0))(params, x)`, with the batch innermost.
+    """The outputs for a batch of examples, `jax.vmap(forward, (None, 0))(params, x)`, jitted.
+
+    Deep and narrow stacks take the batch as columns instead, so that the innermost loops run along it: at width 8,
+    batch 32 that is 1.5 times as fast as `vmap`, for the same numbers.
 
     Args:
       x: (batch, n_0), one example a row.
@@ -58,7 +61,7 @@ def predict(params: Params, x: Float[Array, "batch n_0"], *, backprop: str = "au
 
 @partial(jax.jit, static_argnames="backprop")
 def _predict(params: Params, x: Array, backprop: str) -> Array:
-    return output(params, x.T, backprop).T
+    return batch_output(params, x, backprop)
 
 
 def hidden_states(params: Params, x: Float[Array, " n_0"], *, backprop: str = "auto") -> tuple[Array, ...]:
@@ -79,11 +82,11 @@ def hidden_states(params: Params, x: Float[Array, " n_0"], *, backprop: str = "a
     if backprop == "dense":
         states = iter(triangular.dense_states(params, x)[1:])
         return tuple(jnp.stack([next(states) for _ in range(stack.depth)]) for stack in params)
-    X, runs = x[:, None], []
+    states = []
     for stack in params:
-        runs.append(_stack_states(stack, X, _chosen(stack, backprop)))
-        X = runs[-1][-1]
-    return tuple(states[:, :, 0] for states in runs)
+        states.append(_stack_states(stack, x, _chosen(stack, backprop)))
+        x = states[-1][-1]
+    return tuple(states)
 
 
 def linear_system(params: Params, x: Float[Array, " n_0"]) -> triangular.LinearSystem:
@@ -104,16 +107,29 @@ def linear_system(params: Params, x: Float[Array, " n_0"]) -> triangular.LinearS
     return triangular.linear_system(params, check_example(params, x))
 
 
-def output(params: Params, X: Float[Array, "n_0 batch"], backprop: str) -> Float[Array, "n_N batch"]:
-    """The outputs for a batch whose examples are the columns of X, unchecked: what `forward` and `predict` share."""
+def output(params: Params, x: Float[Array, " n_0"], backprop: str) -> Float[Array, " n_N"]:
+    """`forward`, unchecked."""
     if backprop == "dense":
-        return jax.vmap(triangular.dense_states, (None, 1), 1)(params, X)[-1]
+        return triangular.dense_states(params, x)[-1]
     for stack in params:
-        if _chosen(stack, backprop) == "substitution":
-            X = triangular.substituted_run(stack, X).output
+        x = _stack_output(stack, x, _chosen(stack, backprop))
+    return x
+
+
+def batch_output(params: Params, X: Float[Array, "batch n_0"], backprop: str) -> Float[Array, "batch n_N"]:
+    """`predict`, unchecked and not jitted."""
+    if backprop == "dense":
+        return jax.vmap(output, (None, 0, None))(params, X, backprop)
+    for stack in params:
+        chosen = _chosen(stack, backprop)
+        if chosen == "substitution" and max(stack.w.shape[1:]) <= _COLUMNS:
+            X = _stack_output(stack, X.T, chosen).T
         else:
-            X = triangular.walk(_layer(stack), X, (stack.w, stack.b))[0]
+            X = jax.vmap(_stack_output, (None, 0, None))(stack, X, chosen)
     return X
+
+
+_COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
 
 
 def check_method(backprop: str) -> None:
@@ -135,22 +151,30 @@ def _layer(stack: Stack, emit: bool = False) -> Any:
 
     def layer(x: Array, wb: tuple[Array, Array]) -> tuple[Array, Array | None]:
         w, b = wb
-        y = h(w @ x + b[:, None])
+        y = h(w @ x + b)
         y = y + x if stack.residual else y
         return y, y if emit else None
 
     return layer
 
 
-def _stack_states(stack: Stack, X: Array, backprop: str) -> Array:
-    """(depth, n_out, batch): the states after every layer of a stack."""
-    if backprop == "autodiff":
-        return triangular.walk(_layer(stack, emit=True), X, (stack.w, stack.b))[1]
-    inputs, _, last = triangular.substituted_run(stack, X)
-    return jnp.concatenate([inputs[1:], last[None]]) if stack.depth > 1 else last[None]
+def _stack_output(stack: Stack, x: Array, method: str) -> Array:
+    """x_N of a stack."""
+    if method == "substitution":
+        return triangular.substituted_run(stack, x).output
+    return triangular.walk(_layer(stack), x, (stack.w, stack.b))[0]
+
+
+def _stack_states(stack: Stack, x: Array, method: str) -> Array:
+    """x_1, …, x_N of a stack: (depth, n_out)."""
+    if method == "substitution":
+        inputs, _, last = triangular.substituted_run(stack, x)
+        return jnp.concatenate([inputs[1:], last[None]]) if stack.depth > 1 else last[None]
+    return triangular.walk(_layer(stack, emit=True), x, (stack.w, stack.b))[1]
 
 
 def check_example(params: Params, x: Any) -> Array:
+    """One example as an array of the parameters' dtype, or a ValueError that names the shape it should have."""
     n_0 = sizes(params)[0]
     if jnp.shape(x) != (n_0,):
         hint = "; for a batch use predict, or jax.vmap" if jnp.ndim(x) == 2 else ""

@@ -21,9 +21,7 @@ from jnn import activations, initializers
 ActivationLike: TypeAlias = str | Callable[[Array], Array]
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["activation", "residual"]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["activation", "residual"])
 @dataclasses.dataclass(frozen=True)
 class Stack:
     """A run of equally shaped layers, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], stored along a leading depth axis.
@@ -94,9 +92,9 @@ def init_network_params(
     keys = jax.random.split(check_key(key), len(plan))
     stacks, first = [], 0
     for layer, run in groupby(zip(plan, schemes, strict=True), key=lambda pair: pair[0]):
-        scheme = next(iter(run))[1]
-        depth = 1 + sum(1 for _ in run)
-        w, b = _draw(keys[first : first + depth], scheme, layer.n_in, layer.n_out, dtype)
+        run_schemes = [scheme for _, scheme in run]
+        depth = len(run_schemes)
+        w, b = _draw(keys[first : first + depth], run_schemes[0], layer.n_in, layer.n_out, dtype)
         stacks.append(Stack(w, b, layer.activation, layer.residual))
         first += depth
     return tuple(stacks)
@@ -196,8 +194,9 @@ def _draw(keys: Array, scheme: initializers.Initializer, n_in: int, n_out: int, 
 
 
 def check_key(key: Any) -> Array:
+    """The key itself, or a TypeError: an integer, or a batch of keys, is none."""
     is_key = isinstance(key, Array) and (
-        (jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0)
+        (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0)
         or (key.dtype == jnp.uint32 and key.ndim == 1)  # a raw PRNGKey
     )
     if not is_key:

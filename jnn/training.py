@@ -101,7 +101,7 @@ def fit(
         _run, x=jnp.asarray(x), y=jnp.asarray(y), loss=loss, optimizer=optimizer, size=batch_size, backprop=backprop
     )
     order = np.tile(np.arange(n, dtype=np.int32), (rows, 1))
-    state = optimizer.init(params)
+    state = optimizer.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
     start = time.perf_counter()
     jax.block_until_ready(run(params, state, order, 0))  # no epochs: compiles, or finds what was compiled before
     compiled = time.perf_counter()
@@ -160,7 +160,7 @@ def _run(
         index, weights = batch
 
         def objective(params: Params) -> Array:
-            prediction = network.output(params, x[index].T, backprop).T
+            prediction = network.batch_output(params, x[index], backprop)
             return losses.mean_loss(resolved, prediction, y[index], weights)
 
         value, gradient = jax.value_and_grad(objective)(params)
@@ -211,9 +211,10 @@ def _check_data(params: Params, data: Any, loss: Any) -> tuple[np.ndarray, np.nd
             raise TypeError(f"{name} must hold numbers, got dtype {values.dtype}")
         bad = ~np.isfinite(values)
         if bad.any():
+            rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
             raise ValueError(
-                f"{name} holds NaN or infinity in {bad.reshape(len(values), -1).any(axis=1).sum()} of {len(values)} rows, "
-                f"first in row {np.argwhere(bad)[0][0]}: remove or fill them"
+                f"{name} holds NaN or infinity in {len(rows)} of {len(values)} rows, first in row {rows[0]}: "
+                "remove or fill them"
             )
     dtype = params[0].w.dtype
     return x.astype(dtype), y if y.ndim == 1 else y.astype(dtype)

@@ -1,0 +1,278 @@
+"""Benchmarks: results are compared before anything is timed; compile and run are timed apart.
+
+    scripts/bench                     every row group
+    scripts/bench lecture depth       these row groups
+    scripts/bench depth --quick       a few cells, to see that it works
+    scripts/bench depth --save        also write the table to scripts/bench_results/
+
+Contestants take turns, so that a slow moment of the machine falls on all of them. A row gives the minimum and the
+median; ratios are of minima, which noise can only raise.
+"""
+
+import argparse
+import contextlib
+import datetime
+import io
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+import jnn
+
+
+class Time(NamedTuple):
+    """Seconds of one contestant: of its compilation, and of its runs."""
+
+    compile: float
+    minimum: float
+    median: float
+
+
+def race(contestants: dict[str, Callable[[], Any]], *, seconds: float, rounds: int = 5) -> dict[str, Time]:
+    """Time the contestants in turns, for about so many seconds each; the first call of each is its compilation."""
+    compile_seconds = {name: _seconds(run) for name, run in contestants.items()}
+    runs: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            stop = time.perf_counter() + seconds / rounds
+            runs[name].append(_seconds(run))
+            while time.perf_counter() < stop:
+                runs[name].append(_seconds(run))
+    return {
+        name: Time(max(0.0, compile_seconds[name] - min(t)), min(t), statistics.median(t)) for name, t in runs.items()
+    }
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
+
+
+def assert_close(reference: Any, other: Any, tolerance: float, what: str) -> None:
+    """Stop the benchmark where two contestants do not compute the same."""
+    pairs = zip(jax.tree.leaves(reference), jax.tree.leaves(other), strict=True)
+    for a, b in ((np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel()) for a, b in pairs):
+        difference = np.max(np.abs(a - b)) / max(np.max(np.abs(a)), 1e-30)
+        if not difference <= tolerance:
+            sys.exit(f"{what}: results differ by {difference:.1e} relative, allowed {tolerance:.0e}; nothing was timed")
+
+
+def versions() -> str:
+    """One line: when, on what, with what."""
+    device = jax.devices()[0]
+    return (
+        f"{datetime.date.today()} · jnn {jnn.__version__} · jax {jax.__version__} · optax {optax.__version__} · "
+        f"Python {platform.python_version()} · {device.platform} ({device.device_kind}) · {platform.machine()}"
+    )
+
+
+# ---- lecture: Example 1, the whole training run ----
+
+
+def lecture(quick: bool) -> None:
+    """Example 1 (−3x + 2, three layers of width one, batch 1): microseconds a step of stochastic gradient descent."""
+    epochs, loop_epochs = (100, 5) if quick else (500, 20)
+    x = np.linspace(0.5, 3, 200, dtype=np.float32)[:, None]
+    y = -3 * x + 2
+    params = jnn.init_network_params([1, 1, 1, 1], jax.random.key(1), activation="sigmoid", init="normal")
+    optimizer = optax.sgd(0.01)
+
+    def compiled(epochs: int) -> jnn.Fit:
+        return jnn.fit(params, (x, y), optimizer=optimizer, epochs=epochs, batch_size=1, shuffle=False, progress=False)
+
+    @jax.jit
+    def update(params: Any, state: Any, x: jax.Array, y: jax.Array) -> Any:
+        gradient = jax.grad(lambda p: 0.5 * jnp.sum((jnn.forward(p, x) - y) ** 2))(params)
+        updates, state = optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    def python_loop(epochs: int) -> jnn.Params:
+        p: Any = params
+        state = optimizer.init(p)
+        for _ in range(epochs):
+            for x_i, y_i in zip(x, y, strict=True):
+                p, state = update(p, state, x_i, y_i)
+        return p
+
+    contestants: dict[str, tuple[Callable[[], Any], int]] = {
+        "jnn.fit": (lambda: compiled(epochs).params, epochs),
+        "Python loop over jitted updates": (lambda: python_loop(loop_epochs), loop_epochs),
+    }
+    assert_close(python_loop(loop_epochs), compiled(loop_epochs).params, 1e-4, "lecture: Python loop")
+    try:
+        scalar_loop = _numba_loop(params, x[:, 0], y[:, 0])
+    except ImportError:
+        print("numba is not installed: the limit is left out")
+    else:
+        assert_close(scalar_loop(loop_epochs), _flat(compiled(loop_epochs).params), 1e-3, "lecture: numba")
+        contestants["scalar loop in numba (the limit)"] = (lambda: scalar_loop(epochs), epochs)
+
+    jax.clear_caches()
+    compile_seconds = compiled(epochs).compile_seconds
+    times = race({name: run for name, (run, _) in contestants.items()}, seconds=1 if quick else 4)
+    print(f"\nlecture: three layers, width 1, batch 1, 200 points; jnn compiles in {compile_seconds:.2f} s")
+    print(f"{'':<36}{'min µs/step':>14}{'median':>10}{'× jnn':>9}")
+    per_step = {name: [1e6 * s / (200 * contestants[name][1]) for s in t[1:]] for name, t in times.items()}
+    for name, (low, middle) in per_step.items():
+        print(f"{name:<36}{low:>14.4f}{middle:>10.4f}{low / per_step['jnn.fit'][0]:>9.2f}")
+
+
+def _flat(params: jnn.Params) -> np.ndarray:
+    return np.array([[w.item(), b.item()] for w, b in jnn.layers(params)])
+
+
+def _numba_loop(params: jnn.Params, x: np.ndarray, y: np.ndarray) -> Callable[[int], np.ndarray]:
+    """The same run written as scalar loops and compiled by numba: how fast one core can do it."""
+    import numba  # pyright: ignore[reportMissingImports]  an extra of this benchmark
+
+    @numba.njit(fastmath=True)
+    def run(w, b, x, y, epochs, rate):
+        depth = len(w)
+        states = np.zeros(depth + 1, np.float32)
+        one = np.float32(1)
+        for _ in range(epochs):
+            for i in range(len(x)):
+                states[0] = x[i]
+                for l in range(depth):
+                    z = w[l] * states[l] + b[l]
+                    states[l + 1] = z if l == depth - 1 else one / (one + np.exp(-z))
+                adjoint = states[depth] - y[i]
+                for l in range(depth - 1, -1, -1):
+                    h = states[l + 1]
+                    μ = adjoint if l == depth - 1 else adjoint * h * (one - h)
+                    adjoint = μ * w[l]
+                    w[l] -= rate * μ * states[l]
+                    b[l] -= rate * μ
+
+    def start(epochs: int) -> np.ndarray:
+        w, b = (np.ascontiguousarray(column, np.float32) for column in _flat(params).T)
+        run(w, b, x, y, epochs, np.float32(0.01))
+        return np.stack([w, b], axis=1)
+
+    return start
+
+
+# ---- depth: the gradient of a deep, narrow network ----
+
+
+def depth(quick: bool) -> None:
+    """The gradient of a mean squared error through a stack of tanh layers: microseconds a layer."""
+    depths, widths, batches = ((100, 1000), (1, 8), (1, 32)) if quick else (
+        (100, 1_000, 10_000), (1, 8, 16, 32, 64), (1, 32),
+    )  # fmt: skip
+    names = ("auto", "substitution", "scan autodiff", "vmap(forward)", "unrolled")
+    print(
+        "\ndepth: gradient of the mean squared error, tanh, orthogonal weights, float32; microseconds a layer, minimum"
+    )
+    print(f"{'depth':>6}{'width':>6}{'batch':>6}" + "".join(f"{name:>15}" for name in names), end="")
+    print(f"{'auto median':>13}{'compile s':>11}{'scan/auto':>11}")
+    ratios = []
+    for n in widths:
+        for batch in batches:
+            for layers in depths:
+                times = _depth_cell(layers, n, batch, seconds=0.3 if quick else 1.0)
+                per_layer = {name: 1e6 * t.minimum / layers for name, t in times.items()}
+                ratios.append(per_layer["scan autodiff"] / per_layer["auto"])
+                cells = "".join(f"{per_layer[k]:>15.3f}" if k in per_layer else f"{'–':>15}" for k in names)
+                auto = times["auto"]
+                print(f"{layers:>6}{n:>6}{batch:>6}{cells}{1e6 * auto.median / layers:>13.3f}", end="")
+                print(f"{auto.compile:>11.2f}{ratios[-1]:>11.2f}", flush=True)
+    print(f"scan autodiff / auto: geometric mean {np.exp(np.mean(np.log(ratios))):.2f}, least {min(ratios):.2f}")
+
+
+def _depth_cell(layers: int, n: int, batch: int, *, seconds: float) -> dict[str, Time]:
+    key = jax.random.key(0)
+    params = jnn.init_network_params([n] * (layers + 2), key, activation="tanh", init="orthogonal")[:1]
+    x = jax.random.normal(key, (batch, n))
+    y = jnp.cos(x)
+
+    def scan(params: jnn.Params, x: jax.Array) -> jax.Array:
+        def layer(x: jax.Array, wb: Any) -> Any:
+            return jnp.tanh(wb[0] @ x + wb[1]), None
+
+        return lax.scan(layer, x, (params[0].w, params[0].b))[0]
+
+    def unrolled(params: jnn.Params, x: jax.Array) -> jax.Array:
+        for w, b in jnn.layers(params):
+            x = jnp.tanh(w @ x + b)
+        return x
+
+    batched = partial(jax.vmap, in_axes=(None, 0))
+    predictors = {
+        "auto": jnn.predict,
+        "substitution": partial(jnn.predict, backprop="substitution"),
+        "scan autodiff": batched(scan),
+        "vmap(forward)": batched(jnn.forward),
+    }
+    if layers <= 100:
+        predictors["unrolled"] = batched(unrolled)
+
+    def gradient(predict: Callable[..., jax.Array]) -> Callable[[], Any]:
+        f = jax.jit(jax.grad(lambda params: jnp.mean((predict(params, x) - y) ** 2)))
+        return lambda: f(params)
+
+    contestants = {name: gradient(predict) for name, predict in predictors.items()}
+    compiled = race(contestants, seconds=0, rounds=1)  # the first call compiles; the race below starts warm
+    reference = contestants["scan autodiff"]()
+    for name, run in contestants.items():
+        assert_close(reference, run(), 1e-3, f"depth {layers}, width {n}, batch {batch}: {name}")
+    times = race(contestants, seconds=seconds)
+    return {name: t._replace(compile=compiled[name].compile) for name, t in times.items()}
+
+
+GROUPS = {"lecture": lecture, "depth": depth}
+
+
+def main() -> None:
+    """Run the row groups asked for; with --save, write what was printed beside the earlier results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)}; none means all")
+    parser.add_argument("--quick", action="store_true", help="a few cells only")
+    parser.add_argument("--save", action="store_true", help="write the table to scripts/bench_results/")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.groups) - set(GROUPS):
+        parser.error(f"unknown group {min(unknown)!r}; known: {', '.join(GROUPS)}")
+    for name in arguments.groups or GROUPS:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(_Tee(sys.stdout, printed)):
+            print(versions())
+            GROUPS[name](arguments.quick)
+        if arguments.save:
+            folder = Path(__file__).parent / "bench_results"
+            folder.mkdir(exist_ok=True)
+            kind = jax.devices()[0].platform
+            path = folder / f"{name}_{kind}_jax{jax.__version__}_{datetime.date.today()}.txt"
+            path.write_text(printed.getvalue())
+            print(f"written: {path.name}")
+
+
+class _Tee(io.TextIOBase):
+    """Writes to two streams at once."""
+
+    def __init__(self, *streams: Any) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self.streams:
+            stream.flush()
+
+
+if __name__ == "__main__":
+    main()

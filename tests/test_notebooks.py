@@ -1,0 +1,112 @@
+"""Each notebook runs from scratch, and its executed copy is that of its text.
+
+`python tests/test_notebooks.py` executes the notebooks anew and writes the copies.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+with warnings.catch_warnings():
+    # jupyter_client, nbformat and pyzmq announce their own deprecations; none of them is ours to mend
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import jupytext
+    import nbformat
+    from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.md"))
+LARGEST = 300_000  # bytes of an executed notebook
+TIMEOUT = 120  # seconds for one cell
+
+
+def executed(text: Path) -> Any:
+    """The notebook of a text, executed in its folder by a fresh kernel, with nothing in it that differs by machine."""
+    notebook = jupytext.read(text)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(text.parent)}},
+        record_timing=False,
+    )
+    client.execute()
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    for i, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{i}"  # jupytext draws random ones, which would change with every run
+    return notebook
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def labels(value: Any) -> Iterator[str]:
+    """Every string in a plotly figure."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (label for part in value.values() for label in labels(part))
+    elif isinstance(value, list):
+        yield from (label for part in value for label in labels(part))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def text(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def copy(text: Path) -> Any:
+    return nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+
+
+def test_there_are_notebooks() -> None:
+    assert NOTEBOOKS
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client", "ignore::DeprecationWarning:zmq")
+def test_runs_from_scratch(text: Path) -> None:
+    notebook = executed(text)  # a cell that raises, raises here
+    for output in outputs(notebook):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+
+
+def test_copy_has_the_cells_of_the_text(text: Path, copy: Any) -> None:
+    cells = [[(cell.cell_type, cell.source) for cell in notebook.cells] for notebook in (jupytext.read(text), copy)]
+    assert cells[0] == cells[1], f"{text.name} changed: run python tests/test_notebooks.py"
+
+
+def test_copy_is_executed_and_sound(copy: Any) -> None:
+    counts = [cell.execution_count for cell in copy.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1))
+    assert outputs(copy)
+    assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs(copy))
+    assert copy.metadata.kernelspec.name == "python3"
+
+
+def test_copy_is_small_and_of_no_machine(text: Path) -> None:
+    path = text.with_suffix(".ipynb")
+    assert path.stat().st_size < LARGEST
+    assert not re.search(r"/(home|root|tmp|work|Users|usr)/", path.read_text())
+
+
+def test_figures_have_plain_labels(copy: Any) -> None:
+    kind = "application/vnd.plotly.v1+json"
+    found = [output.data[kind] for output in outputs(copy) if kind in output.get("data", {})]
+    assert found
+    for figure in found:
+        assert not [label for label in labels(figure) if "$" in label]
+
+
+if __name__ == "__main__":
+    os.environ.pop("PLOTLY_RENDERER", None)
+    for path in NOTEBOOKS:
+        nbformat.write(executed(path), path.with_suffix(".ipynb"))
+        print(f"executed {path.name}")

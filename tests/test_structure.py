@@ -1,0 +1,108 @@
+"""The house: imports run strictly downward, the core is short, and importing jnn brings in little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jnn
+
+PACKAGE = Path(__file__).parent.parent / "jnn"
+LEVELS = {
+    "activations": 0,
+    "initializers": 0,
+    "losses": 0,
+    "figures": 0,
+    "params": 1,
+    "triangular": 2,
+    "network": 3,
+    "crosscheck": 4,
+    "training": 4,
+}
+TOP = 9  # __init__, the contents page, stands above all
+CORE = ("params", "triangular", "network", "crosscheck")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(file: Path) -> str:
+    """The name in LEVELS: a subpackage is one module."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(source: str) -> set[str]:
+    """The modules of jnn that a source imports, wherever the import stands; `jnn` itself counts as `__init__`."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            paths = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            inside = node.module == "jnn"  # from jnn import params
+            paths = [f"jnn.{alias.name}" for alias in node.names] if inside else [node.module or ""]
+        else:
+            continue
+        for path in paths:
+            first, _, rest = path.partition(".")
+            if first == "jnn":
+                names.add(rest.split(".")[0] or "__init__")
+    return names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_run_strictly_downward(file):
+    module = module_of(file)
+    if module == "__init__":
+        return
+    assert module in LEVELS, f"give {module} a level"
+    for other in imported(file.read_text()) - {module}:
+        assert LEVELS.get(other, TOP) < LEVELS[module], f"{module} imports {other}"
+
+
+def test_the_reader_of_imports_sees_every_form():
+    source = "import jnn\nimport jnn.params\nfrom jnn import losses\ndef f():\n    from jnn.network import forward\n"
+    assert imported(source) == {"__init__", "params", "losses", "network"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_no_file_grows_far_beyond_300_lines(file):
+    assert len(file.read_text().splitlines()) <= 330
+
+
+def test_the_core_reads_in_one_sitting():
+    assert sum(len((PACKAGE / f"{name}.py").read_text().splitlines()) for name in CORE) <= 900
+
+
+def test_importing_jnn_brings_in_neither_plotly_nor_sklearn_nor_tqdm():
+    code = "import sys, jnn; print([m for m in ('plotly', 'kaleido', 'sklearn', 'tqdm', 'scipy.stats') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_jnn_leaves_jax_as_it_was():
+    code = (
+        "import jax; before = dict(jax.config.values); import jnn; "
+        "print([k for k, v in before.items() if jax.config.values[k] != v])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_explained():
+    assert sorted(jnn.__all__) == sorted(set(jnn.__all__))
+    for name in jnn.__all__:
+        thing = getattr(jnn, name)
+        if callable(thing):
+            assert thing.__doc__, name
+
+
+@pytest.mark.slow
+def test_importing_jnn_takes_under_0_3_s_beside_jax_and_optax():
+    code = "import time, jax, optax; t = time.perf_counter(); import jnn; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", code]
+    seconds = [
+        float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=PACKAGE.parent).stdout)
+        for _ in range(3)
+    ]
+    assert min(seconds) < 0.3
