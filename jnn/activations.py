@@ -33,8 +33,8 @@ def _tanh_slope(z: Array) -> Array:
 
 
 def _elu(z: Array, scale: float, alpha: float) -> Array:
-    # exp only ever sees z ≤ 0: an overflow in the branch not taken would turn the second derivative into NaN; and not by
-    # minimum(z, 0), whose derivative at 0 is ½ to JAX
+    # expm1 only ever sees z ≤ 0: an overflow in the branch not taken would turn the derivative into NaN. And not by
+    # minimum(z, 0), whose derivative at 0 is ½ to JAX.
     return scale * jnp.where(z > 0, z, alpha * jnp.expm1(jnp.where(z > 0, 0.0, z)))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations, triangular
@@ -14,7 +15,7 @@ from jnn.params import Params, Stack, sizes
 METHODS = ("auto", "autodiff", "dense", "substitution")
 
 
-def forward(params: Params, x: Float[Array, " n_0"], *, backprop: str = "auto") -> Float[Array, " n_N"]:
+def forward(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Array, " n_N"]:
     """The output x_N of a network for one example, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁].
 
     Pure: `jax.jit`, `jax.vmap`, `jax.grad` and the other transformations apply. For a batch, `predict` is faster.
@@ -35,7 +36,7 @@ def forward(params: Params, x: Float[Array, " n_0"], *, backprop: str = "auto") 
     return output(params, check_example(params, x), backprop)
 
 
-def predict(params: Params, x: Float[Array, "batch n_0"], *, backprop: str = "auto") -> Float[Array, "batch n_N"]:
+def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Array, "batch n_N"]:
     """The outputs for a batch of examples, `jax.vmap(forward, (None, 0))(params, x)`, jitted.
 
     Deep and narrow stacks take the batch as columns instead, so that the innermost loops run along it: at width 8,
@@ -64,7 +65,7 @@ def _predict(params: Params, x: Array, backprop: str) -> Array:
     return batch_output(params, x, backprop)
 
 
-def hidden_states(params: Params, x: Float[Array, " n_0"], *, backprop: str = "auto") -> tuple[Array, ...]:
+def hidden_states(params: Params, x: ArrayLike, *, backprop: str = "auto") -> tuple[Array, ...]:
     """Every state x_1, …, x_N for one example, stack by stack: one array (depth, n_out) for each stack of the network.
 
     Args:
@@ -78,18 +79,18 @@ def hidden_states(params: Params, x: Float[Array, " n_0"], *, backprop: str = "a
     [[[7.0]], [[-6.5]]]
     """
     check_method(backprop)
-    x = check_example(params, x)
+    state = check_example(params, x)
     if backprop == "dense":
-        states = iter(triangular.dense_states(params, x)[1:])
-        return tuple(jnp.stack([next(states) for _ in range(stack.depth)]) for stack in params)
+        every = iter(triangular.dense_states(params, state)[1:])
+        return tuple(jnp.stack([next(every) for _ in range(stack.depth)]) for stack in params)
     states = []
     for stack in params:
-        states.append(_stack_states(stack, x, _chosen(stack, backprop)))
-        x = states[-1][-1]
+        states.append(_stack_states(stack, state, _chosen(stack, backprop)))
+        state = states[-1][-1]
     return tuple(states)
 
 
-def linear_system(params: Params, x: Float[Array, " n_0"]) -> triangular.LinearSystem:
+def linear_system(params: Params, x: ArrayLike) -> triangular.LinearSystem:
     """The system (I − L) dx = D dp at one example: states, slopes, L and D, dense, to look at.
 
     Rows are the states x_1, …, x_N one below the other; columns of D the parameters layer by layer, Wₗ row by row and

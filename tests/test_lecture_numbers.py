@@ -23,7 +23,7 @@ def close(actual, expected):
 def step(lecture):
     """The network of the single step, its x and y, and what the lecture has."""
     given = lecture["single_step"]
-    params = jnn.from_layers(given["initial_wb"], activation="sigmoid")
+    params = jnn.from_layers(map(tuple, given["initial_wb"]), activation="sigmoid")
     assert params[0].w.dtype == jnp.float32
     return params, jnp.array([given["x"]]), jnp.array([given["y"]]), given
 
@@ -81,7 +81,7 @@ def test_the_ten_runs(lecture, layers, target, method):
     grid = np.linspace(0.5, 3, 200, dtype=np.float32)[:, None]
     x = grid[np.array(lecture["order"])]
     y = TARGETS[target](x)
-    start = jnn.from_layers(run["initial_wb"], activation="sigmoid")
+    start = jnn.from_layers(map(tuple, run["initial_wb"]), activation="sigmoid")
     fit = jnn.fit(
         start, (x, y), optimizer=SGD, epochs=run["epochs"], batch_size=1, shuffle=False, backprop=method, progress=False
     )
