@@ -8,7 +8,8 @@ a single number.
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -227,21 +228,20 @@ def _check_int(name: str, value: Any, low: int, high: int | None) -> None:
         raise ValueError(f"{name} is {value!r}; it must be an integer {allowed}")
 
 
-class _progress_bar:  # noqa: N801  a context manager, used like a function
+@contextmanager
+def _progress_bar(epochs: int, progress: bool | None) -> Iterator[Any]:
     """A tqdm bar over epochs, or None where it would be in the way."""
+    if progress is None:
+        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
+    if not progress or epochs == 0:
+        yield None
+        return
+    from tqdm import TqdmWarning  # imported late: it is needed only where somebody looks
+    from tqdm.auto import tqdm
 
-    def __init__(self, epochs: int, progress: bool | None) -> None:
-        if progress is None:
-            progress = sys.stderr.isatty() or "ipykernel" in sys.modules
-        self.bar = None
-        if progress and epochs > 0:
-            from tqdm.auto import tqdm  # imported late: it is needed only where somebody looks
-
-            self.bar = tqdm(total=epochs, unit="epoch", leave=True)
-
-    def __enter__(self) -> Any:
-        return self.bar
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+    with warnings.catch_warnings():
+        # a notebook without ipywidgets gets a plain bar, and need not be told so
+        warnings.filterwarnings("ignore", category=TqdmWarning)
+        bar = tqdm(total=epochs, unit="epoch")
+    with bar:
+        yield bar

@@ -37,7 +37,7 @@ class LinearSystem(NamedTuple):
     """The system (I − L) dx = D dp of one example, as dense arrays to look at.
 
     Rows are the states x_1, …, x_N one below the other. The columns of D are the parameters layer by layer: Wₗ row by
-    row, then bₗ; `jax.scipy.linalg.solve_triangular(I − L, D)` is the Jacobian of all states by all parameters.
+    row, then bₗ; `solve_triangular(I − L, D, lower=True)` is the Jacobian of all states by all parameters.
     """
 
     states: tuple[Array, ...]  # (x_0, …, x_N)

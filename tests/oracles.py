@@ -1,6 +1,7 @@
 """Independent oracles: a network as a plain Python loop over its layers, and how far two trees are apart."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -41,10 +42,11 @@ def network(
     """Parameters drawn by NumPy: weights of variance gain²/n_in, biases of standard deviation 0.1."""
     rng = np.random.default_rng([seed, *sizes])
     pairs = [
-        (gain * rng.standard_normal((o, i)) / np.sqrt(i), 0.1 * rng.standard_normal(o))
-        for i, o in zip(sizes, sizes[1:], strict=False)
+        (gain * rng.standard_normal((o, i)) / np.sqrt(i), 0.1 * rng.standard_normal(o)) for i, o in pairwise(sizes)
     ]
-    return jnn.from_layers([(jnp.asarray(w), jnp.asarray(b)) for w, b in pairs], activation=activation, residual=residual)
+    return jnn.from_layers(
+        [(jnp.asarray(w), jnp.asarray(b)) for w, b in pairs], activation=activation, residual=residual
+    )
 
 
 def example(n: int, seed: int = 1) -> jax.Array:
@@ -72,7 +74,8 @@ def forward(params: jnn.Params, x: Any) -> Any:
 def apart(a: Any, b: Any) -> float:
     """max |a − b| / max |a| over two whole trees; a NaN is infinitely far from everything."""
     assert jax.tree.structure(a) == jax.tree.structure(b)
-    pairs = [(np.asarray(p, float), np.asarray(q, float)) for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b))]  # noqa: B905
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    pairs = [(np.asarray(p, float), np.asarray(q, float)) for p, q in leaves]
     assert all(p.shape == q.shape for p, q in pairs)
     difference = max(np.max(np.abs(p - q), initial=0.0) for p, q in pairs)
     size = max(np.max(np.abs(p), initial=0.0) for p, _ in pairs)

@@ -1,4 +1,4 @@
-"""Losses: each against its NumPy formula, gradients against finite differences, targets that would broadcast refused."""
+"""Losses: each against its NumPy formula, gradients against finite differences, wrong targets refused."""
 
 import jax
 import jax.numpy as jnp

@@ -33,6 +33,7 @@ def executed(text: Path) -> Any:
         kernel_name="python3",
         resources={"metadata": {"path": str(text.parent)}},
         record_timing=False,
+        coalesce_streams=True,  # else what one cell prints is cut into pieces by chance
     )
     client.execute()
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}

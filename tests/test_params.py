@@ -63,7 +63,9 @@ def test_from_layers_takes_lists_and_plain_numbers():
 
 
 @pytest.mark.parametrize(
-    "change", [{"activation": "relu"}, {"activation": jnp.tanh}, {"residual": True}], ids=["name", "function", "residual"]
+    "change",
+    [{"activation": "relu"}, {"activation": jnp.tanh}, {"residual": True}],
+    ids=["name", "function", "residual"],
 )
 def test_what_is_static_is_part_of_the_tree_structure(change):
     stack = jnn.init_network_params([3, 3, 3, 3], KEY)[0]
@@ -170,7 +172,7 @@ W22, B2 = np.zeros((2, 2)), np.zeros(2)
         ([(np.zeros((0, 2)), np.zeros(0))], ValueError, r"layer 1 has W \(0, 2\)"),
         ([(W22,)], TypeError, r"layer 1 must be a pair of arrays \(W, b\)"),
         ([3.0], TypeError, r"layer 1 must be a pair of arrays \(W, b\)"),
-        ([(np.zeros((1, 1), int), np.zeros(1, int))], TypeError, "layer 1 holds int32; parameters must be floating-point"),
+        ([(np.zeros((1, 1), int), np.zeros(1, int))], TypeError, "layer 1 holds int32; parameters must be float"),
     ],
 )
 def test_layers_that_are_no_network_are_refused(given, error, message, as_a_user):

@@ -188,7 +188,7 @@ def test_a_linear_model_reaches_the_least_squares_solution(x64):
     np.testing.assert_allclose([*w[0], b[0]], exact, rtol=1e-10)
 
 
-# ---- losses by name ----------------------------------------------------------------------------------------------------
+# ---- losses by name ------------------------------------------------------------------------------------------------
 
 P3 = RNG.standard_normal((N, 3))
 LABELS = RNG.integers(0, 3, N)
@@ -242,7 +242,7 @@ def test_dtype_follows_the_parameters(dtype):
     assert result.history["loss"].dtype == np.float32
 
 
-# ---- divergence --------------------------------------------------------------------------------------------------------
+# ---- divergence ----------------------------------------------------------------------------------------------------
 
 WARNING = r"stopped being finite in epoch {}: training ended there, with the parameters from before"
 
@@ -273,7 +273,7 @@ def test_divergence_is_reported_and_the_last_finite_parameters_are_returned(rate
         assert epoch > 2
 
 
-# ---- wrong input -------------------------------------------------------------------------------------------------------
+# ---- wrong input ---------------------------------------------------------------------------------------------------
 
 BAD_X, BAD_Y = X.copy(), Y.copy()
 BAD_X[3, 1], BAD_Y[2, 0] = np.nan, np.inf
