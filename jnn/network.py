@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -53,9 +54,10 @@ def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Ar
     [[-6.5], [0.5]]
     """
     n_0 = sizes(params)[0]
-    if jnp.ndim(x) != 2 or jnp.shape(x)[1] != n_0:
-        hint = "; for one example use forward, or x[None, :]" if jnp.shape(x) == (n_0,) else ""
-        raise ValueError(f"x has shape {jnp.shape(x)}; a batch for this network is (batch, {n_0}){hint}")
+    shape = np.shape(x)
+    if len(shape) != 2 or shape[1] != n_0:
+        hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
+        raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
     check_method(backprop)
     return _predict(params, jnp.asarray(x, params[0].w.dtype), backprop)
 
@@ -177,7 +179,7 @@ def _stack_states(stack: Stack, x: Array, method: str) -> Array:
 def check_example(params: Params, x: Any) -> Array:
     """One example as an array of the parameters' dtype, or a ValueError that names the shape it should have."""
     n_0 = sizes(params)[0]
-    if jnp.shape(x) != (n_0,):
-        hint = "; for a batch use predict, or jax.vmap" if jnp.ndim(x) == 2 else ""
-        raise ValueError(f"x has shape {jnp.shape(x)}; one example for this network is ({n_0},){hint}")
+    if np.shape(x) != (n_0,):
+        hint = "; for a batch use predict, or jax.vmap" if np.ndim(x) == 2 else ""
+        raise ValueError(f"x has shape {np.shape(x)}; one example for this network is ({n_0},){hint}")
     return jnp.asarray(x, params[0].w.dtype)

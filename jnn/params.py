@@ -110,9 +110,7 @@ def layers(params: Params) -> list[tuple[Array, Array]]:
     return [(w, b) for stack in params for w, b in zip(stack.w, stack.b, strict=True)]
 
 
-def from_layers(
-    layers: Iterable[tuple[Any, Any]], *, activation: ActivationLike = "tanh", residual: bool = False
-) -> Params:
+def from_layers(layers: Iterable[Any], *, activation: ActivationLike = "tanh", residual: bool = False) -> Params:
     """Parameters from a list [(W_1, b_1), …, (W_N, b_N)]; the last layer is the linear readout.
 
     Args:
