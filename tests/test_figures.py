@@ -214,7 +214,7 @@ def test_a_broken_chrome_is_reported_and_the_page_stands(tmp_path: Path):
 def test_a_failed_write_leaves_what_stood_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.html").write_text("the old page")
 
-    def full(self, target):  # noqa: ARG001
+    def full(self, target):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
