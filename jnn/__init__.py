@@ -8,6 +8,7 @@ from jnn.crosscheck import Report, crosscheck
 from jnn.initializers import INITIALIZERS
 from jnn.losses import LOSSES
 from jnn.network import METHODS, forward, hidden_states, linear_system, predict
+from jnn.optimizers import OPTIMIZERS
 from jnn.params import Params, Stack, from_layers, init_network_params, layers, sizes
 from jnn.training import Fit, fit
 from jnn.triangular import LinearSystem
@@ -19,6 +20,7 @@ __all__ = [
     "INITIALIZERS",
     "LOSSES",
     "METHODS",
+    "OPTIMIZERS",
     "Fit",
     "LinearSystem",
     "Params",

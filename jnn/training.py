@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jax import Array, lax
 
-from jnn import losses, network
+from jnn import losses, network, optimizers
 from jnn.params import Params, check_key, sizes
 
 _ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
@@ -49,9 +49,10 @@ def fit(
     data: tuple[Any, Any],
     *,
     loss: str | Callable[..., Any] = "half_mse",
-    optimizer: optax.GradientTransformation | None = None,
+    optimizer: str | optax.GradientTransformation = "adam",
+    learning_rate: float | optax.Schedule | None = None,
     epochs: int = 100,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     key: Array | None = None,
     shuffle: bool = True,
     backprop: str = "auto",
@@ -65,10 +66,11 @@ def fit(
       params: where to start; they are not changed.
       data: (x, y) of shapes (n, n_0) and (n, n_N), or (n,) integer labels for "cross_entropy".
       loss: a name of `jnn.losses.LOSSES`, or a function of one example's (prediction, target).
-      optimizer: any optax transformation; None is `optax.adam(1e-3)`. Keep one object for several runs: a new one is
-        compiled anew.
+      optimizer: a name of `jnn.optimizers.OPTIMIZERS`, or any optax transformation. Keep one transformation for several
+        runs: a new one is compiled anew.
+      learning_rate: of a named optimizer: a number, an optax schedule, or None for its usual rate.
       epochs: passes through the data.
-      batch_size: examples a step; a last batch that is smaller counts as the smaller batch it is.
+      batch_size: examples a step, None is min(32, n); a last batch that is smaller counts as the smaller batch it is.
       key: of the shuffling; None is `jax.random.key(0)`.
       shuffle: visit the examples in a new order in every epoch; False visits them in the order of the data, always.
       backprop: how gradients are taken, as in `jnn.forward`.
@@ -88,21 +90,26 @@ def fit(
     """
     x, y = _check_data(params, data, loss)
     n = len(x)
+    batch_size = min(32, n) if batch_size is None else batch_size
     for name, value, low, high in (("epochs", epochs, 0, None), ("batch_size", batch_size, 1, n)):
         _check_int(name, value, low, high)
     network.check_method(backprop)
-    optimizer = optax.adam(1e-3) if optimizer is None else optimizer
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(f"optimizer must be an optax transformation such as optax.adam(1e-3), got {optimizer!r}")
+    transformation = optimizers.resolve(optimizer, learning_rate)
     seed = np.asarray(jax.random.key_data(check_key(jax.random.key(0) if key is None else key)))
     orders = np.random.default_rng(seed.ravel())
     rows = max(1, _ORDER_ENTRIES // n)  # epochs whose order the program takes at once
 
     run = partial(
-        _run, x=jnp.asarray(x), y=jnp.asarray(y), loss=loss, optimizer=optimizer, size=batch_size, backprop=backprop
+        _run,
+        x=jnp.asarray(x),
+        y=jnp.asarray(y),
+        loss=loss,
+        optimizer=transformation,
+        size=batch_size,
+        backprop=backprop,
     )
     order = np.tile(np.arange(n, dtype=np.int32), (rows, 1))
-    state = optimizer.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
+    state = transformation.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
     start = time.perf_counter()
     jax.block_until_ready(run(params, state, order, 0))  # no epochs: compiles, or finds what was compiled before
     compiled = time.perf_counter()

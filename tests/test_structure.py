@@ -15,6 +15,7 @@ LEVELS = {
     "initializers": 0,
     "losses": 0,
     "figures": 0,
+    "optimizers": 0,
     "params": 1,
     "triangular": 2,
     "network": 3,

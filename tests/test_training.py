@@ -337,7 +337,7 @@ def test_wrong_options_are_refused(options, message, nothing_runs):
     ("options", "message"),
     [
         ({"key": 0}, "key must be one JAX key"),
-        ({"optimizer": "adam"}, r"optimizer must be an optax transformation such as optax\.adam\(1e-3\), got 'adam'"),
+        ({"optimizer": 0.1}, r"optimizer must be a name or an optax transformation, optax\.adam\(1e-3\), got 0\.1"),
         ({"loss": 3}, "loss must be a name or a function"),
     ],
 )
