@@ -239,7 +239,9 @@ def _check_int(name: str, value: Any, low: int, high: int | None) -> None:
 def _progress_bar(epochs: int, progress: bool | None) -> Iterator[Any]:
     """A tqdm bar over epochs, or None where it would be in the way."""
     if progress is None:
-        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
+        # a notebook's shell runs in a kernel; that IPython is imported alone means nothing
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        progress = sys.stderr.isatty() or hasattr(shell, "kernel")
     if not progress or epochs == 0:
         yield None
         return
