@@ -245,12 +245,13 @@ def _progress_bar(epochs: int, progress: bool | None) -> Iterator[Any]:
     if not progress or epochs == 0:
         yield None
         return
-    from tqdm import TqdmWarning  # imported late: it is needed only where somebody looks
-    from tqdm.auto import tqdm
-
     with warnings.catch_warnings():
+        from tqdm import TqdmWarning  # imported late: it is needed only where somebody looks
+
         # a notebook without ipywidgets gets a plain bar, and need not be told so
         warnings.filterwarnings("ignore", category=TqdmWarning)
+        from tqdm.auto import tqdm
+
         bar = tqdm(total=epochs, unit="epoch")
     with bar:
         yield bar
