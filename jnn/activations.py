@@ -125,6 +125,12 @@ def check(activation: str | Callable[[Array], Array]) -> None:
     if isinstance(activation, str):
         return
     z = jnp.array([-1.5, -0.3, 0.4, 2.0])
+    try:
+        kind = jax.eval_shape(h, z)
+    except Exception as error:
+        raise ValueError(f"activation {activation!r} must be a JAX function of one array: {error!r}") from error
+    if not (isinstance(kind, jax.ShapeDtypeStruct) and jnp.issubdtype(kind.dtype, jnp.floating)):
+        raise ValueError(f"activation {activation!r} must return an array of floating-point numbers, got {kind}")
     together, alone = h(z), [h(z[i : i + 1]) for i in range(4)]
     if jnp.shape(together) != (4,) or not np.allclose(together, jnp.concatenate(alone), atol=1e-5, equal_nan=True):
         raise ValueError(

@@ -99,7 +99,9 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
         params = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), params)
         x, y = np.asarray(x), np.asarray(y)
         network.check_example(params, x)
-        losses.check_targets(loss, y[None], sizes(params)[-1])
+        if y.shape != (n_N := sizes(params)[-1],) and not (y.ndim == 0 and y.dtype.kind in "iu"):
+            raise ValueError(f"y has shape {y.shape}; the target of one example is ({n_N},), or one integer label")
+        losses.check_targets(loss, y[None], n_N)
         for name, values in (("x", x), ("y", y)):
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"{name} holds NaN or infinity: {values}")

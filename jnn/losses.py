@@ -87,20 +87,35 @@ def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | N
     return loss.finish(jnp.sum(weights * each) / jnp.sum(weights))
 
 
+# Outside of these the formulas still give numbers, which mean nothing.
+_DOMAINS: dict[Any, tuple[str, Callable[[np.ndarray], Any]]] = {
+    "cross_entropy": (
+        "labels, or rows of probabilities that sum to 1",
+        lambda y: (y >= 0).all() and np.allclose(y.sum(axis=1, dtype=float), 1, atol=1e-2),  # bfloat16 rows too
+    ),
+    "binary_cross_entropy": ("between 0 and 1", lambda y: (y >= 0) & (y <= 1)),
+    "poisson": ("counts of at least 0", lambda y: y >= 0),
+}
+
+
 def check_targets(loss: str | Callable[..., Any], targets: Any, n_out: int) -> None:
     """Refuse targets that would broadcast against predictions (n, n_out) instead of matching them.
 
     Raises:
-      ValueError: the shape is not (n, n_out), nor (n,) integer labels for cross-entropy; a label is out of range.
+      ValueError: the shape is not (n, n_out), nor (n,) integer labels for cross-entropy or a function of the user's; a
+        target is outside of what the loss is made for.
 
     >>> check_targets("mse", np.zeros(5), 1)
     Traceback (most recent call last):
       ...
     ValueError: targets of shape (5,) do not match predictions of shape (5, 1): reshape them, y[:, None]
     """
-    shape = np.shape(targets)
+    y = np.asarray(targets)
+    shape = y.shape
+    if callable(loss) and len(shape) == 1 and y.dtype.kind in "iu":
+        return  # labels: what they mean is the function's business
     if loss == "cross_entropy" and len(shape) == 1:
-        labels = np.asarray(targets)
+        labels = y
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"cross_entropy labels must be integers, got {labels.dtype}: use y.astype(int)")
         if labels.size and not 0 <= labels.min() <= labels.max() < n_out:
@@ -113,3 +128,7 @@ def check_targets(loss: str | Callable[..., Any], targets: Any, n_out: int) -> N
     if len(shape) != 2 or shape[1] != n_out:
         rows = shape[0] if shape else "n"
         raise ValueError(f"targets have shape {shape}; the network predicts ({rows}, {n_out})")
+    if loss in _DOMAINS:
+        allowed, inside = _DOMAINS[loss]
+        if not np.all(inside(y)):
+            raise ValueError(f"targets of {loss} must be {allowed}; got values from {y.min()} to {y.max()}")

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations, triangular
-from jnn.params import Params, Stack, sizes
+from jnn.params import Params, Stack, check_params
 
 METHODS = ("auto", "autodiff", "dense", "substitution")
 
@@ -53,13 +53,13 @@ def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Ar
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
     [[-6.5], [0.5]]
     """
-    n_0 = sizes(params)[0]
+    n_0 = check_params(params)[0]
     shape = np.shape(x)
     if len(shape) != 2 or shape[1] != n_0:
         hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
         raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
     check_method(backprop)
-    return _predict(params, jnp.asarray(x, params[0].w.dtype), backprop)
+    return _predict(params, _numbers(x, params[0].w.dtype), backprop)
 
 
 @partial(jax.jit, static_argnames="backprop")
@@ -122,13 +122,13 @@ def output(params: Params, x: Float[Array, " n_0"], backprop: str) -> Float[Arra
 def batch_output(params: Params, X: Float[Array, "batch n_0"], backprop: str) -> Float[Array, "batch n_N"]:
     """`predict`, unchecked and not jitted."""
     if backprop == "dense":
-        return jax.vmap(output, (None, 0, None))(params, X, backprop)
+        return jax.vmap(partial(output, backprop=backprop), (None, 0))(params, X)
     for stack in params:
         chosen = _chosen(stack, backprop)
         if chosen == "substitution" and max(stack.w.shape[1:]) <= _COLUMNS:
             X = _stack_output(stack, X.T, chosen).T
         else:
-            X = jax.vmap(_stack_output, (None, 0, None))(stack, X, chosen)
+            X = jax.vmap(partial(_stack_output, method=chosen), (None, 0))(stack, X)
     return X
 
 
@@ -178,8 +178,16 @@ def _stack_states(stack: Stack, x: Array, method: str) -> Array:
 
 def check_example(params: Params, x: Any) -> Array:
     """One example as an array of the parameters' dtype, or a ValueError that names the shape it should have."""
-    n_0 = sizes(params)[0]
+    n_0 = check_params(params)[0]
     if np.shape(x) != (n_0,):
-        hint = "; for a batch use predict, or jax.vmap" if np.ndim(x) == 2 else ""
+        hint = "; for a batch use predict, or jax.vmap" if np.ndim(x) == 2 and np.shape(x)[1] == n_0 else ""
         raise ValueError(f"x has shape {np.shape(x)}; one example for this network is ({n_0},){hint}")
-    return jnp.asarray(x, params[0].w.dtype)
+    return _numbers(x, params[0].w.dtype)
+
+
+def _numbers(x: Any, dtype: Any) -> Array:
+    """x in the parameters' dtype; complex numbers would lose a part, and objects turn NaN, without a word."""
+    x = x if isinstance(x, Array) else np.asarray(x)
+    if not (jnp.issubdtype(x.dtype, jnp.floating) or x.dtype.kind in "biu"):
+        raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
+    return jnp.asarray(x, dtype)

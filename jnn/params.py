@@ -125,6 +125,8 @@ def from_layers(layers: Iterable[Any], *, activation: ActivationLike = "tanh", r
     >>> sizes(params)
     (1, 1, 1)
     """
+    if not hasattr(layers, "__iter__"):
+        raise TypeError(f"layers must be a list of pairs (W, b), got {layers!r}")
     arrays = [_check_layer(l, pair) for l, pair in enumerate(layers, start=1)]
     if not arrays:
         raise ValueError("no layers given: a network needs at least one pair (W, b)")
@@ -158,21 +160,44 @@ def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
       ...
     ValueError: layer size n_1 is 0 in sizes [2, 0, 1]; every size must be a positive integer
     """
-    if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
+    if isinstance(sizes, (str, bytes, dict)) or not hasattr(sizes, "__iter__"):
         raise ValueError(f"sizes must be a sequence of layer sizes such as [2, 8, 1], got {sizes!r}")
     sizes = list(sizes)
     if len(sizes) < 2:
         raise ValueError(f"sizes {sizes} have {len(sizes)} entries; a network needs at least n_0 and n_1, as in [1, 1]")
     shown = sizes if len(sizes) <= 12 else f"of {len(sizes)} layers"
     for l, n in enumerate(sizes):
-        if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__") or operator.index(n) < 1:
+        whole = hasattr(n, "__index__") and np.ndim(n) == 0 and not isinstance(n, (bool, np.bool_))
+        if not whole or operator.index(n) < 1:
             raise ValueError(f"layer size n_{l} is {n!r} in sizes {shown}; every size must be a positive integer")
     return tuple(operator.index(n) for n in sizes)
+
+
+def check_params(params: Any) -> tuple[int, ...]:
+    """The layer sizes, or an error where `params` are not those of one network.
+
+    >>> check_params(from_layers([(1.0, 2.0), (3.0, 4.0)]))
+    (1, 1, 1)
+    """
+    if not isinstance(params, tuple) or not params or not all(isinstance(stack, Stack) for stack in params):
+        got = "an empty tuple" if params == () else f"a {type(params).__name__}"
+        raise TypeError(
+            f"params must be a tuple of stacks, as from init_network_params; got {got}: "
+            "use from_layers for a list of (W, b)"
+        )
+    shapes = [np.shape(stack.w) for stack in params]
+    if any(len(shape) != 3 for shape in shapes):
+        raise ValueError(f"weights have shapes {shapes}; expected (depth, n_out, n_in): for an ensemble use jax.vmap")
+    if any(left[1] != right[2] for left, right in pairwise(shapes)):
+        raise ValueError(f"the stacks do not chain: weights (depth, n_out, n_in) have shapes {shapes}")
+    return sizes(params)
 
 
 def _plan(n: tuple[int, ...], activation: ActivationLike, residual: bool) -> list[_Layer]:
     """One entry a layer; the hidden layers share the activation, the readout is the identity."""
     activations.check(activation)
+    if not isinstance(residual, (bool, np.bool_)):
+        raise TypeError(f"residual must be True or False, got {residual!r}")
     hidden = [_Layer(i, o, activation, bool(residual) and i == o) for i, o in pairwise(n[:-1])]
     return [*hidden, _Layer(n[-2], n[-1], "identity", False)]
 
@@ -186,7 +211,7 @@ def _draw(keys: Array, scheme: initializers.Initializer, n_in: int, n_out: int, 
         w, b = scheme.weights(key_w, (n_in, n_out), dtype), scheme.biases(key_b, (n_out,), dtype)
         if jnp.shape(w) != (n_in, n_out):
             raise ValueError(f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {n_in, n_out}")
-        return w.T, b
+        return w.T.astype(dtype), b.astype(dtype)
 
     return jax.vmap(one)(keys)
 
@@ -195,7 +220,7 @@ def check_key(key: Any) -> Array:
     """The key itself, or a TypeError: an integer, or a batch of keys, is none."""
     is_key = isinstance(key, Array) and (
         (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0)
-        or (key.dtype == jnp.uint32 and key.ndim == 1)  # a raw PRNGKey
+        or (key.dtype == jnp.uint32 and key.shape == jax.random.PRNGKey(0).shape)  # a raw key
     )
     if not is_key:
         raise TypeError(f"key must be one JAX key, jax.random.key(seed); got {key!r}")
@@ -203,9 +228,12 @@ def check_key(key: Any) -> Array:
 
 
 def _check_dtype(dtype: Any) -> np.dtype:
-    wanted = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
-    if not jnp.issubdtype(wanted, jnp.floating):
-        raise TypeError(f"dtype must be a floating-point type, got {wanted}")
+    try:
+        wanted = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
+    except TypeError:
+        wanted = None
+    if wanted is None or not jnp.issubdtype(wanted, jnp.floating) or wanted.itemsize < 2:
+        raise TypeError(f"dtype must be float16, bfloat16, float32 or float64, got {dtype!r}")
     if wanted.itemsize == 8 and not jax.config.read("jax_enable_x64"):
         raise ValueError("float64 needs x64: call jax.config.update('jax_enable_x64', True) first, or use float32")
     return wanted

@@ -21,7 +21,7 @@ import optax
 from jax import Array, lax
 
 from jnn import losses, network, optimizers
-from jnn.params import Params, check_key, sizes
+from jnn.params import Params, check_key, check_params
 
 _ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
 _PROGRESS_SECONDS = 0.2  # how long the device runs between two updates of the progress bar
@@ -58,7 +58,7 @@ def fit(
     backprop: str = "auto",
     progress: bool | None = None,
 ) -> Fit:
-    """Minimise a loss over data by minibatch gradient steps, the whole run compiled.
+    """Minimise a loss over data by minibatch gradient steps, the whole run compiled (and so not to be traced again).
 
         p ← p + update(∂ℓ/∂p),  ℓ the mean loss of a minibatch
 
@@ -93,6 +93,7 @@ def fit(
     batch_size = min(32, n) if batch_size is None else batch_size
     for name, value, low, high in (("epochs", epochs, 0, None), ("batch_size", batch_size, 1, n)):
         _check_int(name, value, low, high)
+    epochs, batch_size = int(epochs), int(batch_size)  # a NumPy integer would be another type to the compiler
     network.check_method(backprop)
     transformation = optimizers.resolve(optimizer, learning_rate)
     seed = np.asarray(jax.random.key_data(check_key(jax.random.key(0) if key is None else key)))
@@ -162,6 +163,7 @@ def _run(
     steps = -(-n // size)
     full = n % size == 0
     resolved = losses.resolve(loss)
+    update = optax.with_extra_args_support(optimizer).update  # some line searches and schedules want the loss itself
 
     def step(carry: Any, batch: Any) -> Any:
         params, state, total = carry
@@ -172,7 +174,7 @@ def _run(
             return losses.mean_loss(resolved, prediction, y[index], weights)
 
         value, gradient = jax.value_and_grad(objective)(params)
-        updates, state = optimizer.update(gradient, state, params)
+        updates, state = update(gradient, state, params, value=value, grad=gradient, value_fn=objective)
         examples = size if weights is None else jnp.sum(weights)
         return (optax.apply_updates(params, updates), state, total + examples * value), None
 
@@ -201,10 +203,13 @@ def _run(
 
 def _check_data(params: Params, data: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
     """x and y as arrays of the parameters' dtype (labels stay integers), or an error that says what is wrong."""
-    n_0, *_, n_N = sizes(params)
+    n_0, *_, n_N = check_params(params)
+    if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(params)):
+        raise ValueError("params hold NaN or infinity before any step: draw them anew, or load a finite state")
     if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ValueError(f"data must be a pair (x, y), got {type(data).__name__} of length {len(data)}")
-    losses.resolve(loss)
+        length = f" of length {len(data)}" if isinstance(data, (tuple, list)) else ""
+        raise ValueError(f"data must be a pair (x, y), got {type(data).__name__}{length}")
+    each = losses.resolve(loss).each
     x, y = (np.asarray(a) for a in data)
     if x.ndim != 2 or x.shape[1] != n_0:
         hint = ": reshape it, x[:, None]" if x.ndim == 1 and n_0 == 1 else ""
@@ -213,19 +218,35 @@ def _check_data(params: Params, data: Any, loss: Any) -> tuple[np.ndarray, np.nd
         raise ValueError("the data are empty: x has no rows")
     if y.ndim == 0 or len(y) != len(x):
         raise ValueError(f"x and y differ in length: x has {len(x)} rows, y has shape {y.shape}")
-    losses.check_targets(loss, y, n_N)
     for name, values in (("x", x), ("y", y)):
         if values.dtype.kind not in "biuf" and values.dtype != jnp.bfloat16:
             raise TypeError(f"{name} must hold numbers, got dtype {values.dtype}")
+    dtype = params[0].w.dtype
+    with np.errstate(over="ignore"):  # what overflows in the parameters' dtype is found next
+        x, y = x.astype(dtype), y if y.ndim == 1 else y.astype(dtype)
+    for name, values in (("x", x), ("y", y)):
         bad = ~np.isfinite(values)
         if bad.any():
             rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
             raise ValueError(
-                f"{name} holds NaN or infinity in {len(rows)} of {len(values)} rows, first in row {rows[0]}: "
-                "remove or fill them"
+                f"{name} holds NaN or infinity (as {values.dtype}) in {len(rows)} of {len(values)} rows, "
+                f"first in row {rows[0]}: remove or fill them"
             )
-    dtype = params[0].w.dtype
-    return x.astype(dtype), y if y.ndim == 1 else y.astype(dtype)
+    losses.check_targets(loss, y, n_N)
+    _check_loss(each, loss, n_N, y)
+    return x, y
+
+
+def _check_loss(each: Any, loss: Any, n_N: int, y: np.ndarray) -> None:
+    """Call the loss on shapes alone: a function that cannot be traced, or returns no numbers, is refused."""
+    dtypes = jnp.float32, jax.dtypes.canonicalize_dtype(y.dtype)
+    prediction, target = map(jax.ShapeDtypeStruct, ((n_N,), y.shape[1:]), dtypes)
+    try:
+        value = jax.eval_shape(each, prediction, target)
+    except Exception as error:
+        raise ValueError(f"loss {loss!r} could not be called on one prediction and target: {error!r}") from error
+    if not (isinstance(value, jax.ShapeDtypeStruct) and jnp.issubdtype(value.dtype, jnp.floating) and value.size):
+        raise ValueError(f"loss {loss!r} must return floating-point numbers for one example, got {value}")
 
 
 def _check_int(name: str, value: Any, low: int, high: int | None) -> None:

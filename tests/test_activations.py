@@ -101,3 +101,18 @@ def test_neither_name_nor_function(as_a_user):
 def test_functions_that_mix_entries_are_refused(mixing):
     with pytest.raises(ValueError, match="must act on each entry by itself"):
         activations.check(mixing)
+
+
+@pytest.mark.parametrize(
+    ("h", "message"),
+    [
+        (np.sin, "must be a JAX function of one array"),
+        (lambda z, a: z, "must be a JAX function of one array"),
+        (lambda z: z > 0, "must return an array of floating-point numbers"),
+        (lambda z: (z, z), "must return an array of floating-point numbers"),
+    ],
+    ids=["numpy", "two arguments", "bool", "tuple"],
+)
+def test_functions_that_are_no_activation_are_refused(h, message, as_a_user):
+    with pytest.raises(ValueError, match=message):
+        activations.check(h)

@@ -62,8 +62,8 @@ def test_a_nan_is_no_agreement():
     [
         (np.zeros(3), np.zeros(1), "mse", r"x has shape \(3,\); one example for this network is \(2,\)"),
         (np.zeros((5, 2)), np.zeros(1), "mse", "for a batch use predict"),
-        (np.zeros(2), np.zeros(2), "mse", r"targets have shape \(1, 2\)"),
-        (np.zeros(2), np.zeros(()), "mse", "targets"),
+        (np.zeros(2), np.zeros(2), "mse", r"y has shape \(2,\); the target of one example is \(1,\)"),
+        (np.zeros(2), np.zeros(()), "mse", r"y has shape \(\); the target of one example is \(1,\)"),
         (np.array([0, np.nan]), np.zeros(1), "mse", "x holds NaN or infinity"),
         (np.zeros(2), np.array([np.inf]), "mse", "y holds NaN or infinity"),
         (np.zeros(2), np.zeros(1), "mze", "unknown loss 'mze'; known: half_mse"),

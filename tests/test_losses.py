@@ -121,6 +121,9 @@ def test_neither_name_nor_function(as_a_user):
         ("cross_entropy", np.array([0.0, 1.0]), 2, r"labels must be integers, got float64: use y.astype\(int\)"),
         ("cross_entropy", np.array([0, 3]), 3, r"labels run from 0 to 3; 3 outputs need 0 … 2"),
         ("cross_entropy", np.array([-1, 1]), 3, r"labels run from -1 to 1"),
+        ("cross_entropy", -np.ones((2, 3)), 3, "targets of cross_entropy must be labels, or rows of probabilities"),
+        ("binary_cross_entropy", np.array([[0.0], [5.0]]), 1, "must be between 0 and 1; got values from 0.0 to 5.0"),
+        ("poisson", np.array([[-1.0]]), 1, "targets of poisson must be counts of at least 0"),
     ],
 )
 def test_targets_that_do_not_match_are_refused(loss, targets, n_out, message):
@@ -130,7 +133,11 @@ def test_targets_that_do_not_match_are_refused(loss, targets, n_out, message):
 
 @pytest.mark.parametrize(
     ("loss", "targets", "n_out"),
-    [("mse", np.zeros((5, 1)), 1), ("cross_entropy", np.zeros((5, 3)), 3), ("cross_entropy", np.array([0, 2]), 3)],
+    [
+        ("mse", np.zeros((5, 1)), 1),
+        ("cross_entropy", np.full((5, 3), 1 / 3), 3),
+        ("cross_entropy", np.array([0, 2]), 3),
+    ],
 )
 def test_targets_that_match_are_let_through(loss, targets, n_out):
     losses.check_targets(loss, targets, n_out)

@@ -1,5 +1,8 @@
 """The network as a function: values and derivatives by every method against a plain Python loop, and the laws."""
 
+import os
+import subprocess
+import sys
 import time
 from functools import cache
 
@@ -380,3 +383,48 @@ def test_numpy_arrays_and_integers_are_accepted(as_a_user):
     for x in (np.ones((3, 2)), np.ones((3, 2), int)):
         np.testing.assert_array_equal(jnn.predict(PARAMS, x), expected)
     np.testing.assert_allclose(jnn.forward(PARAMS, np.ones(2)), expected[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (jnn.layers(PARAMS), TypeError, "params must be a tuple of stacks.*; got a list: use from_layers"),
+        ((), TypeError, "got an empty tuple"),
+        (None, TypeError, "got a NoneType"),
+        (PARAMS[0], TypeError, "got a Stack"),
+        (jax.tree.map(lambda leaf: leaf[None], PARAMS), ValueError, "for an ensemble use jax.vmap"),
+        (PARAMS[::-1], ValueError, "the stacks do not chain"),
+    ],
+    ids=["layers", "empty", "none", "stack", "ensemble", "reversed"],
+)
+def test_what_is_no_network_is_refused(params, error, message, as_a_user):
+    for function, x in ((jnn.forward, np.zeros(2)), (jnn.predict, np.zeros((3, 2)))):
+        with pytest.raises(error, match=message):
+            function(params, x)
+
+
+@pytest.mark.parametrize("x", [np.array([1j, 0]), np.array(["a", "b"]), np.array([None, 1])], ids=str)
+def test_x_that_holds_no_real_numbers_is_refused(x, as_a_user):
+    with pytest.raises(TypeError, match="x must hold real numbers, got dtype"):
+        jnn.forward(PARAMS, x)
+
+
+def test_batches_spread_over_devices():
+    """Four forced host devices, data along the mesh: in a process of its own, since devices are counted once."""
+    code = """
+import jax, jax.numpy as jnp, numpy as np, jnn
+from jax.sharding import NamedSharding, PartitionSpec
+mesh = jax.make_mesh((4,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+x = jnp.linspace(-1, 1, 32).reshape(16, 2)
+spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("batch")))
+for sizes in ([2, 1], [2, 4, 4, 4, 1], [2, 40, 40, 40, 1], [2, 1, 1, 1]):
+    params = jnn.init_network_params(sizes, jax.random.key(0))
+    f = jax.jit(jax.value_and_grad(lambda p, x: jnp.mean(jnn.predict(p, x) ** 2)))
+    for one, other in zip(jax.tree.leaves(f(params, x)), jax.tree.leaves(f(params, spread)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+print(len(jax.devices()))
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.strip() == "4", done.stderr

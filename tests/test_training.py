@@ -285,11 +285,13 @@ WRONG_DATA = [
     ((X, Y[:-1]), r"x and y differ in length: x has 12 rows, y has shape \(11, 1\)"),
     ((X, 3.0), r"x and y differ in length"),
     ((X[:0], Y[:0]), "the data are empty: x has no rows"),
-    ((BAD_X, Y), r"x holds NaN or infinity in 1 of 12 rows, first in row 3: remove or fill them"),
-    ((X, BAD_Y), r"y holds NaN or infinity in 1 of 12 rows, first in row 2: remove or fill them"),
+    ((BAD_X, Y), r"x holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 3: remove or fill them"),
+    ((X, BAD_Y), r"y holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 2: remove or fill them"),
     ((X,), r"data must be a pair \(x, y\), got tuple of length 1"),
     ((X, Y, Y), r"data must be a pair \(x, y\), got tuple of length 3"),
     (X, r"data must be a pair \(x, y\), got ndarray"),
+    (None, r"data must be a pair \(x, y\), got NoneType"),
+    ((X * 1e300, Y), r"x holds NaN or infinity \(as float32\) in 12 of 12 rows"),
 ]
 WRONG_OPTIONS = [
     ({"batch_size": 0}, "batch_size is 0; it must be an integer from 1 to 12, the number of examples"),
@@ -360,3 +362,48 @@ def test_a_dense_system_too_large_is_refused():
 def test_labels_out_of_range_are_refused(nothing_runs):
     with pytest.raises(ValueError, match="labels run from 0 to 3; 3 outputs need 0 … 2"):
         fit(oracles.network([2, 3]), (X, np.arange(N) % 4), loss="cross_entropy", batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda p, y: None, "must return floating-point numbers for one example, got None"),
+        (lambda p, y: (p, y), "must return floating-point numbers for one example"),
+        (lambda p: p, "could not be called on one prediction and target: TypeError"),
+        (lambda p, y: p > y, "must return floating-point numbers for one example"),
+        (lambda p, y: p[:0], "must return floating-point numbers for one example"),
+    ],
+    ids=["none", "tuple", "one argument", "bool", "empty"],
+)
+def test_functions_that_are_no_loss_are_refused(loss, message, nothing_runs):
+    with pytest.raises(ValueError, match=message):
+        fit(oracles.network([2, 1]), (X, Y), loss=loss, batch_size=4)
+
+
+def test_parameters_that_are_not_finite_are_refused(nothing_runs):
+    params = jax.tree.map(lambda leaf: leaf * jnp.nan, oracles.network([2, 1]))
+    with pytest.raises(ValueError, match="params hold NaN or infinity before any step"):
+        fit(params, (X, Y), batch_size=4)
+
+
+def test_numpy_integers_are_the_same_program(as_a_user):
+    params, before = oracles.network([2, 2, 1]), training._run._cache_size()
+    fit(params, (X, Y), optimizer=SGD, epochs=2, batch_size=4)
+    once = training._run._cache_size()
+    fit(params, (X, Y), optimizer=SGD, epochs=np.int64(3), batch_size=np.int32(4))
+    assert training._run._cache_size() == once <= before + 1
+
+
+def test_an_optimizer_that_wants_the_loss_gets_it():
+    result = fit(oracles.network([2, 1]), (X, Y), optimizer=optax.lbfgs(), epochs=20, batch_size=N)
+    assert result.history["loss"][-1] < 1e-2 * result.history["loss"][0] + 0.5 * float(np.var(Y))
+
+
+def test_labels_for_a_function_of_the_users():
+    def likelihood(logits, label):
+        return -jax.nn.log_softmax(logits)[label]
+
+    labels = np.arange(N) % 3
+    by_name = fit(oracles.network([2, 3]), (X, labels), loss="cross_entropy", optimizer=SGD, epochs=3, batch_size=4)
+    by_function = fit(oracles.network([2, 3]), (X, labels), loss=likelihood, optimizer=SGD, epochs=3, batch_size=4)
+    np.testing.assert_allclose(by_name.history["loss"], by_function.history["loss"], rtol=1e-5)
