@@ -3,8 +3,10 @@
 The contents page. `jnn.figures` draws, and is imported only when asked for.
 """
 
+from jnn import data
 from jnn.activations import ACTIVATIONS
 from jnn.crosscheck import Report, crosscheck
+from jnn.files import load, save
 from jnn.initializers import INITIALIZERS
 from jnn.losses import LOSSES
 from jnn.network import METHODS, forward, hidden_states, linear_system, predict
@@ -27,6 +29,7 @@ __all__ = [
     "Report",
     "Stack",
     "crosscheck",
+    "data",
     "fit",
     "forward",
     "from_layers",
@@ -34,6 +37,8 @@ __all__ = [
     "init_network_params",
     "layers",
     "linear_system",
+    "load",
     "predict",
+    "save",
     "sizes",
 ]

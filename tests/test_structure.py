@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parent.parent / "jnn"
 LEVELS = {
     "activations": 0,
     "initializers": 0,
+    "data": 0,
     "losses": 0,
     "figures": 0,
     "optimizers": 0,
     "params": 1,
+    "files": 2,
     "triangular": 2,
     "network": 3,
     "crosscheck": 4,

@@ -1,0 +1,465 @@
+"""Files: a network comes back to the bit and in the same tree; what is damaged, foreign or unknown is refused."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pickle
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save as serialize
+
+import jnn
+from jnn import files
+from jnn.files import write_atomically
+
+KEY = jax.random.key(0)
+OURS = r"save the network again, or take another copy of the file$"
+
+
+def bent(z):
+    return jnp.sqrt(z * z + 1) + z
+
+
+@cache
+def network(sizes, residual, dtype):
+    return jnn.init_network_params(sizes, KEY, residual=residual, dtype=dtype)
+
+
+def bits(params):
+    return [(leaf.dtype, leaf.shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(params)]
+
+
+def written(path, metadata=None, tensors=None, *, resealed=True):
+    """A file made by hand: that of a 2-3-1 network, changed; None as a value takes the entry out."""
+    base = {"0.w": np.ones((1, 3, 2), "f4"), "0.b": np.ones((1, 3), "f4")}
+    base |= {"1.w": np.ones((1, 1, 3), "f4"), "1.b": np.ones((1, 1), "f4")}
+    tensors = {k: v for k, v in (base | (tensors or {})).items() if v is not None}
+    known = {"format": "jnn", "version": "1", "0.activation": "tanh", "0.residual": "false"}
+    known |= {"1.activation": "identity", "1.residual": "false"}
+    metadata = {k: v for k, v in (known | (metadata or {})).items() if v is not None}
+    if resealed:
+        metadata["sha256"] = files._digest(metadata, tensors)
+    path.write_bytes(serialize(tensors, metadata))
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "lecun_tanh", bent])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("sizes", [[1, 1], [1] * 4, [2, 3, 3, 3, 4, 4, 1], [2] + [8] * 1000 + [1]], ids=len)
+def test_a_network_comes_back_to_the_bit_and_in_the_same_tree(tmp_path, dtype, activation, residual, sizes):
+    with jax.enable_x64(dtype == "float64"):
+        drawn = network(tuple(sizes), residual, dtype)
+        params = (*(dataclasses.replace(stack, activation=activation) for stack in drawn[:-1]), drawn[-1])
+        names = {"bent": bent} if activation is bent else None
+        jnn.save(tmp_path / "net", params, activations=names)
+        again = jnn.load(tmp_path / "net", activations=names)
+        assert bits(again) == bits(params)
+        assert jax.tree.structure(again) == jax.tree.structure(params)
+        assert jnn.sizes(again) == tuple(sizes)
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(again))
+
+
+def test_every_activation_comes_back(tmp_path):
+    for name in jnn.ACTIVATIONS:
+        jnn.save(tmp_path / "net", jnn.init_network_params([2, 3, 1], KEY, activation=name))
+        assert [stack.activation for stack in jnn.load(tmp_path / "net")] == [name, "identity"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "pattern"),
+    [("float16", "u2"), ("bfloat16", "u2"), ("float32", "u4"), ("float64", "u8")],
+)
+def test_every_pattern_of_bits_survives(tmp_path, x64, dtype, pattern):
+    size = np.dtype(pattern).itemsize
+    corners = [0, 1, 2 ** (8 * size - 1)]  # 0, the smallest subnormal, −0
+    raw = np.random.default_rng(0).integers(0, 256, (60 * size,), dtype=np.uint8).tobytes()
+    w = np.concatenate([np.array(corners, pattern), np.frombuffer(raw, pattern)[:57]]).view(jnp.dtype(dtype))
+    w[3:6] = [np.nan, np.inf, -np.inf]
+    params = (jnn.Stack(jnp.array(w.reshape(1, 1, 60)), jnp.zeros((1, 1), dtype)),)
+    jnn.save(tmp_path / "net", params)
+    assert bits(jnn.load(tmp_path / "net")) == bits(params)
+
+
+def test_what_is_loaded_does_not_recompile(tmp_path):
+    traces = []
+
+    @jax.jit
+    def total(params):
+        traces.append(1)
+        return sum(leaf.sum() for leaf in jax.tree.leaves(params))
+
+    params = jnn.init_network_params([2, 8, 8, 1], KEY, residual=True)
+    jnn.save(tmp_path / "net", params)
+    assert total(params) == total(jnn.load(tmp_path / "net"))
+    assert traces == [1]
+
+
+def test_numpy_leaves_in_any_memory_order_and_mixed_types(tmp_path):
+    w = np.arange(6, dtype="f4").reshape(1, 3, 2).transpose(0, 2, 1)
+    jnn.save(tmp_path / "net", (jnn.Stack(w, jnp.ones((1, 2), jnp.bfloat16)),))
+    (stack,) = jnn.load(tmp_path / "net")
+    assert np.array_equal(stack.w, w)
+    assert stack.b.dtype == jnp.bfloat16
+
+
+def test_float64_is_never_cut(tmp_path):
+    path = tmp_path / "net"
+    with jax.enable_x64(True):
+        jnn.save(path, jnn.init_network_params([2, 1], KEY))
+    with pytest.raises(ValueError, match=r"net holds float64, .*'jax_enable_x64', True\) first, or save .* float32"):
+        jnn.load(path)
+
+
+def test_float32_stays_float32_under_x64(tmp_path, x64):
+    params = jnn.init_network_params([2, 1], KEY, dtype="float32")
+    jnn.save(tmp_path / "net", params)
+    assert bits(jnn.load(tmp_path / "net")) == bits(params)
+
+
+@pytest.mark.parametrize("name", ["net", "net.safetensors", "net.pt", "a.b.c", "n" * 255, "ñ δ λ"])
+def test_the_name_is_kept_as_given(tmp_path, monkeypatch, name):
+    params = jnn.init_network_params([1, 1], KEY)
+    monkeypatch.chdir(tmp_path)
+    jnn.save(name, params)
+    assert os.listdir() == [name]  # noqa: PTH208
+    assert bits(jnn.load(Path(name))) == bits(params)
+
+
+def test_the_header_is_readable_by_any_tool(tmp_path):
+    params = jnn.init_network_params([2, 8, 8, 1], KEY, activation=bent, residual=True)
+    jnn.save(tmp_path / "net", params, activations={"bent": bent})
+    data = (tmp_path / "net").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata = header.pop("__metadata__")
+    assert len(metadata.pop("sha256")) == 64
+    assert metadata == {"format": "jnn", "version": "1"} | {
+        "0.function": "bent",
+        "0.residual": "false",
+        "1.function": "bent",
+        "1.residual": "true",
+        "2.activation": "identity",
+        "2.residual": "false",
+    }
+    assert {name: entry["dtype"] for name, entry in header.items()} == dict.fromkeys(header, "F32")
+    assert {name: entry["shape"] for name, entry in header.items()} == {
+        "0.w": [1, 8, 2],
+        "0.b": [1, 8],
+        "1.w": [1, 8, 8],
+        "1.b": [1, 8],
+        "2.w": [1, 1, 8],
+        "2.b": [1, 1],
+    }
+
+
+def test_a_network_loads_where_only_jnn_is_imported(tmp_path):
+    params = jnn.init_network_params([2, 3, 1], KEY)
+    jnn.save(tmp_path / "net", params)
+    code = (
+        f"import jnn; p = jnn.load({str(tmp_path / 'net')!r}); print(jnn.sizes(p), jnn.predict(p, [[1., 2.]]).item())"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.startswith("(2, 3, 1) ")
+    assert float(done.stdout.split()[-1]) == pytest.approx(jnn.predict(params, jnp.array([[1.0, 2.0]])).item())
+
+
+# Damage: every file below begins as a good one.
+
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "good"
+    jnn.save(
+        path, jnn.init_network_params([2, 3, 3, 1], KEY, activation=bent, residual=True), activations={"bent": bent}
+    )
+    return path
+
+
+def reload(path):
+    return jnn.load(path, activations={"bent": bent})
+
+
+def test_truncated_anywhere_it_is_refused(good):
+    data = good.read_bytes()
+    for length in range(0, len(data), 3):
+        good.write_bytes(data[:length])
+        with pytest.raises(ValueError, match=f"good is no safetensors file, or is damaged .*{OURS}"):
+            reload(good)
+
+
+def test_with_bytes_too_many_it_is_refused(good):
+    good.write_bytes(good.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="good is no safetensors file, or is damaged"):
+        reload(good)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF])
+def test_a_byte_changed_anywhere_is_refused_or_changes_nothing(good, flip):
+    data, params = good.read_bytes(), reload(good)
+    passed = []
+    for at in range(len(data)):
+        changed = bytearray(data)
+        changed[at] ^= flip
+        good.write_bytes(changed)
+        with contextlib.suppress(ValueError):
+            passed.append(reload(good))
+    assert len(passed) <= 8  # a blank of the header's padding may become another kind of blank
+    for again in passed:
+        assert jax.tree.structure(again) == jax.tree.structure(params)
+        assert bits(again) == bits(params)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_refused(good, seed):
+    rng, data = np.random.default_rng(seed), good.read_bytes()
+    for _ in range(100):
+        start, stop = sorted(rng.integers(0, len(data) + 1, 2))
+        noise = rng.bytes(max(stop - start, 1))
+        good.write_bytes(data[:start] + noise + data[start + len(noise) :])
+        with pytest.raises(ValueError, match="good"):
+            reload(good)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, pickle.dumps({"w": 1}), b"\x02" + b"\0" * 7 + b"{}"])
+def test_what_is_no_file_of_ours_is_refused(tmp_path, data):
+    (tmp_path / "other").write_bytes(data)
+    with pytest.raises(
+        ValueError, match=r"other is (no safetensors file, or is damaged|a safetensors file, but no network)"
+    ):
+        jnn.load(tmp_path / "other")
+
+
+def test_dimensions_beyond_numpy_are_refused(tmp_path):
+    entry = {"dtype": "F32", "shape": [1] * 99, "data_offsets": [0, 4]}
+    header = json.dumps({"__metadata__": {"format": "jnn", "version": "1"}, "0.w": entry}).encode()
+    (tmp_path / "net").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
+    with pytest.raises(ValueError, match=r"net holds .* of 2 or 3 dimensions"):
+        jnn.load(tmp_path / "net")
+
+
+def test_a_header_nested_beyond_measure_is_refused(tmp_path):
+    header = b'{"__metadata__":' + b"[" * 100_000
+    (tmp_path / "deep").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="deep is no safetensors file, or is damaged"):
+        jnn.load(tmp_path / "deep")
+
+
+def test_the_file_made_by_hand_is_good(tmp_path):
+    assert jnn.sizes(jnn.load(written(tmp_path / "net"))) == (2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tensors", "message"),
+    [
+        ({"format": None}, {}, "is a safetensors file, but no network of jnn's: load it with what wrote it"),
+        ({"format": "pt"}, {}, "is a safetensors file, but no network of jnn's"),
+        ({"version": "2"}, {}, "is of format version 2, this jnn reads version 1; update jnn"),
+        ({"version": None}, {}, "is of format version None, this jnn reads version 1"),
+        ({"0.activation": "swishh"}, {}, r"unknown activation 'swishh' in stack 0 \(known: identity, .*update jnn, or"),
+        ({"0.activation": None}, {}, "unknown activation None in stack 0"),
+        ({"0.residual": "maybe"}, {}, f"does not say whether stack 0 is residual, 'true' or 'false'; {OURS}"),
+        ({"1.residual": None}, {}, r"lacks the tensors \[\] and has \['1.b', '1.w'\] beyond the structure"),
+        ({"2.residual": "true"}, {}, r"lacks the tensors \['2.b', '2.w'\] and has \[\]"),
+        ({}, {"0.w": None}, rf"lacks the tensors \['0.w'\] and has \[\] beyond the structure it names; {OURS}"),
+        ({}, {"extra": np.ones((1, 1), "f4")}, r"lacks the tensors \[\] and has \['extra'\]"),
+        (
+            {},
+            {"0.b": np.ones((1, 3), "i4")},
+            r"holds {'0.b': \('I32', \[1, 3\]\)}; networks hold F64, F32, F16, BF16 of 2 or",
+        ),
+        ({}, {"0.b": np.ones((1, 2), "f4")}, r"stack 0 has w \(1, 3, 2\) and b \(1, 2\); expected w \(depth, n_out"),
+        ({}, {"0.w": np.ones((3, 2), "f4")}, "net holds no network: weights have shapes"),
+        ({}, {"0.w": np.ones((1, 3, 0), "f4")}, r"holds {'0.w': \('F32', \[1, 3, 0\]\)}; networks hold"),
+        ({}, {"0.w": np.ones((1,) * 33, "f4")}, "networks hold F64, F32, F16, BF16 of 2 or 3 dimensions"),
+        ({}, {"1.w": np.ones((1, 1, 4), "f4")}, f"net holds no network: the stacks do not chain: .*{OURS}"),
+        ({"0.residual": "true"}, {}, "stack 0, deep or residual, takes 2 values and gives 3; must be equal"),
+        (
+            {},
+            {"0.w": np.ones((2, 3, 2), "f4"), "0.b": np.ones((2, 3), "f4")},
+            "stack 0, deep or residual, takes 2 values and gives 3",
+        ),
+        (
+            {"0.residual": None, "1.residual": None},
+            dict.fromkeys(["0.w", "0.b", "1.w", "1.b"]),
+            "net holds no network: params must be a tuple of stacks, .* got an empty tuple",
+        ),
+    ],
+)
+def test_a_structure_that_is_no_network_is_refused(tmp_path, metadata, tensors, message):
+    with pytest.raises(ValueError, match=message) as error:
+        jnn.load(written(tmp_path / "net", metadata, tensors))
+    assert str(tmp_path / "net") in str(error.value)
+
+
+def test_a_file_without_a_checksum_or_with_another_is_refused(tmp_path):
+    for metadata in ({}, {"sha256": "0" * 64}):
+        with pytest.raises(ValueError, match=f"is damaged: its content is not what its checksum says; {OURS}"):
+            jnn.load(written(tmp_path / "net", metadata, resealed=False))
+
+
+# Functions of the user's.
+
+
+def test_a_function_is_refused_without_a_name(tmp_path):
+    params = jnn.init_network_params([2, 3, 1], KEY, activation=bent)
+    with pytest.raises(
+        ValueError, match=r"a file holds no code; give it a name, activations=\{'bent': bent\}, in save"
+    ):
+        jnn.save(tmp_path / "net", params)
+    with pytest.raises(ValueError, match="is a function, and a file holds no code"):
+        jnn.save(tmp_path / "net", params, activations={"other": jnp.sin})
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_asks_for_a_function_by_its_name(good):
+    for given in (None, {"other": bent}):
+        with pytest.raises(
+            ValueError, match=r"good uses a function 'bent' .* pass it, load\(path, activations=\{'bent': …"
+        ):
+            jnn.load(good, activations=given)
+
+
+def test_a_function_saved_is_not_a_name_that_jnn_comes_to_know(good, monkeypatch):
+    monkeypatch.setitem(jnn.ACTIVATIONS, "bent", jnn.ACTIVATIONS["tanh"])
+    with pytest.raises(ValueError, match="good uses a function 'bent' that is not jnn's"):
+        jnn.load(good)
+    assert jnn.load(good, activations={"bent": bent})[0].activation is bent
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (
+            {"tanh": bent},
+            ValueError,
+            "activations has 'tanh', the name of one of jnn's own; give your function another",
+        ),
+        ({"mine": "tanh"}, TypeError, "activations must map names to functions, .* 'mine' is 'tanh'"),
+        ({"mine": jax.nn.softmax}, ValueError, "must act on each entry by itself"),
+    ],
+)
+def test_wrong_names_are_refused(good, names, error, message, as_a_user):
+    with pytest.raises(error, match=message):
+        jnn.save(good, jnn.init_network_params([1, 1], KEY), activations=names)
+    with pytest.raises(error, match=message):
+        jnn.load(good, activations=names)
+
+
+# Writing.
+
+STACK = jnn.Stack(np.ones((1, 2, 2), "f4"), np.ones((1, 2), "f4"))
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (None, TypeError, r"params must be a tuple of stacks"),
+        (STACK, TypeError, "params must be a tuple of stacks"),
+        ([(1.0, 2.0)], TypeError, "params must be a tuple of stacks"),
+        ((), TypeError, "params must be a tuple of stacks, .* got an empty tuple"),
+        ((jnn.Stack(np.ones((5, 1, 2, 2)), np.ones((5, 1, 2))),), ValueError, "expected .* for an ensemble use"),
+        (
+            (jnn.Stack(np.ones((1, 2, 2), int), np.ones((1, 2))),),
+            ValueError,
+            "stack 0 holds {'int64'}; a file holds float64, float32, float16, bfloat16",
+        ),
+        ((jnn.Stack(None, None),), ValueError, "weights have shapes"),
+        ((STACK, jnn.Stack(np.ones((1, 1, 3)), np.ones((1, 1)))), ValueError, "the stacks do not chain"),
+        ((jnn.Stack(STACK.w, STACK.b, "swishh"),), ValueError, "unknown activation 'swishh'"),
+    ],
+)
+def test_what_is_no_network_is_not_saved(tmp_path, params, error, message, as_a_user):
+    with pytest.raises(error, match=message):
+        jnn.save(tmp_path / "net", params)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_that_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no directory .*runs; make it first, Path\(…\)\.mkdir"):
+        jnn.save(tmp_path / "runs" / "net", (STACK,))
+    with pytest.raises(FileNotFoundError, match="net"):
+        jnn.load(tmp_path / "runs" / "net")
+
+
+def test_a_directory_is_no_file(tmp_path):
+    with pytest.raises(ValueError, match=r"is no regular file; name a file in it or beside it, such as 'net"):
+        jnn.save(tmp_path, (STACK,))
+    with pytest.raises(ValueError, match="is no regular file"):
+        jnn.save("", (STACK,))
+    with pytest.raises(ValueError, match=r"is a directory; name the file in it"):
+        jnn.load(tmp_path)
+
+
+def test_a_device_is_left_alone():
+    if not Path("/dev/null").is_char_device():
+        pytest.skip("there is no /dev/null")
+    with pytest.raises(ValueError, match="/dev/null is no regular file"):
+        jnn.save("/dev/null", (STACK,))
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_is_followed_and_rights_are_the_usual_ones(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "net")
+    except OSError:
+        pytest.skip("no links here")
+    jnn.save(tmp_path / "link", (STACK,))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "net").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("at", ["os.replace", "os.rename", "os.fsync", "write"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(good, monkeypatch, at, error):
+    before = good.read_bytes()
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        if at == "write":
+            opened = Path.open
+
+            def half(self, *args, **options):
+                file = opened(self, *args, **options)
+                if "x" in args[0]:
+                    file.write(b"half")
+                    file.close()
+                    raise error
+                return file
+
+            patch.setattr(Path, "open", half)
+        elif at == "os.rename":
+            patch.setattr(Path, "replace", fail)
+        else:
+            patch.setattr(at, fail)
+        with pytest.raises(type(error)):
+            jnn.save(good, (STACK,))
+    assert good.read_bytes() == before
+    assert list(good.parent.iterdir()) == [good]
+    assert reload(good)[0].activation is bent
+    jnn.save(good, (STACK,))
+    assert jnn.sizes(jnn.load(good)) == (2, 2)
+
+
+def test_a_killed_save_leaves_the_old_file(good):
+    before = good.read_bytes()
+    code = f"import os, jnn.files; os.fsync = lambda _: os._exit(9); jnn.files.write_atomically({str(good)!r}, b'x')"
+    root = Path(__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 9
+    assert good.read_bytes() == before
+
+
+def test_bytes_are_written_as_they_are(tmp_path):
+    write_atomically(tmp_path / "data", b"\0\r\n\xff")
+    assert (tmp_path / "data").read_bytes() == b"\0\r\n\xff"
