@@ -128,6 +128,7 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
                 },
                 states,
                 flat,
+                notes,
             )
         else:
             notes.append(
@@ -135,7 +136,7 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
             )
         methods = ["autodiff", *(["dense"] if fits else []), "substitution"]
         gradients = {m: jax.jit(jax.grad(lambda p, m=m: objective(p, m)))(flat)[None] for m in methods}
-        errors += _compare("gradient of the loss", gradients, lambda p: objective(p)[None], flat)
+        errors += _compare("gradient of the loss", gradients, lambda p: objective(p)[None], flat, notes)
     return Report(tuple(errors), tuple(notes))
 
 
@@ -148,7 +149,9 @@ def _layer_order(params: Params) -> tuple[Array, Callable[[Array], Params]]:
     return flat[order], lambda p: unravel(p[back])
 
 
-def _compare(quantity: str, exact: dict[str, Array], f: Callable[[Array], Array], p: Array) -> list[Difference]:
+def _compare(
+    quantity: str, exact: dict[str, Array], f: Callable[[Array], Array], p: Array, notes: list[str]
+) -> list[Difference]:
     """Every method against every other, and against the finite differences of f at p."""
     if p.size <= _ALL_COORDINATES:
         directions = jnp.eye(p.size, dtype=p.dtype)
@@ -165,4 +168,10 @@ def _compare(quantity: str, exact: dict[str, Array], f: Callable[[Array], Array]
         # two zeros agree; where the reference is zero or below float range a relative error says nothing
         relative = absolute / size if size > 0 else absolute
         differences.append(Difference(quantity, first, second, absolute, relative))
+    if not all(d.ok for d in differences[-len(exact) :]):
+        right, left = jax.lax.map(lambda v: (f(p + _STEP * v) - f(p), f(p) - f(p - _STEP * v)), directions)
+        if jnp.max(jnp.abs(right - left)) > 1e-3 * _STEP * jnp.max(jnp.abs(finite)):
+            notes.append(
+                f"{quantity}: one-sided differences differ; at a kink there is no derivative"
+            )
     return differences

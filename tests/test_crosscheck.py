@@ -72,3 +72,13 @@ def test_a_nan_is_no_agreement():
 def test_wrong_input_is_refused(x, y, loss, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         jnn.crosscheck(oracles.network([2, 3, 1]), x, y, loss=loss)
+
+
+def test_a_kink_is_named():
+    params = jnn.init_network_params([2, 4, 4, 1], jax.random.key(0), activation="relu")
+    report = jnn.crosscheck(params, np.zeros(2), np.ones(1))  # zero biases, zero input: every z is exactly 0
+    assert not report.ok
+    assert "at a kink there is no derivative" in str(report)
+    smooth = jnn.crosscheck(params, np.array([0.3, -0.7]), np.ones(1))
+    assert smooth.ok
+    assert not smooth.notes
