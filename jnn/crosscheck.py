@@ -171,7 +171,5 @@ def _compare(
     if not all(d.ok for d in differences[-len(exact) :]):
         right, left = jax.lax.map(lambda v: (f(p + _STEP * v) - f(p), f(p) - f(p - _STEP * v)), directions)
         if jnp.max(jnp.abs(right - left)) > 1e-3 * _STEP * jnp.max(jnp.abs(finite)):
-            notes.append(
-                f"{quantity}: one-sided differences differ; at a kink there is no derivative"
-            )
+            notes.append(f"{quantity}: one-sided differences differ; at a kink there is no derivative")
     return differences
