@@ -16,7 +16,18 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jnn.params import check_key
+
 Column: TypeAlias = Float[np.ndarray, "n 1"]
+
+
+def host_generator(key: Array) -> np.random.Generator:
+    """NumPy's generator, seeded with one JAX key: what is shuffled on the host follows from keys as well.
+
+    >>> host_generator(jax.random.key(0)).permutation(4).shape
+    (4,)
+    """
+    return np.random.default_rng(np.asarray(jax.random.key_data(check_key(key))).ravel())
 
 
 def split(
@@ -63,7 +74,7 @@ def split(
         rare = f"label {names[counts.argmin()]} has only {counts.min()} of the {len(f)} rows that {len(f)} parts need"
         raise ValueError(f"{rare}: give more of them, merge the label with another, or leave stratify out")
 
-    generator = _generator(key)
+    generator = host_generator(key)
     parts: list[list[np.ndarray]] = [[] for _ in f]
     for label, sizes in enumerate(_deal(counts, f / f.sum())):
         rows = generator.permutation(np.flatnonzero(label_of_row == label))
@@ -230,7 +241,7 @@ def ripple(key: Array, n: int = 100, dtype: Any = np.float32) -> tuple[Column, C
     dtype = _floating(dtype)
     x = np.linspace(0, 1, _count("n", n, 2))[:, None]
     x = standardize(standardization(x), x)
-    g = 20 * x + _generator(key).normal(size=x.shape)
+    g = 20 * x + host_generator(key).normal(size=x.shape)
     y = standardize(standardization(g), g) + 0.5 * np.sin(4 * x)
     return x.astype(dtype), y.astype(dtype)
 
@@ -245,7 +256,7 @@ def ten_features(key: Array, n: int = 1000, dtype: Any = np.float32) -> tuple[Fl
     >>> [a.shape for a in ten_features(jax.random.key(0))]
     [(1000, 10), (1000, 1)]
     """
-    dtype, generator = _floating(dtype), _generator(key)
+    dtype, generator = _floating(dtype), host_generator(key)
     x = generator.normal(size=(_count("n", n, 1), 10))
     y = x @ np.array([1.0, 10, -7, 2, 3, -14, 1, 3, -1, 11])[:, None] - 40 + 0.02 * generator.normal(size=(n, 1))
     return x.astype(dtype), y.astype(dtype)
@@ -270,17 +281,6 @@ def logarithm(n: int = 200, dtype: Any = np.float32) -> tuple[Column, Column]:
     """
     x = np.linspace(0.5, 3, _count("n", n, 2), dtype=_floating(dtype))[:, None]
     return x, np.log(x)
-
-
-def _generator(key: Any) -> np.random.Generator:
-    """NumPy's generator, seeded with one JAX key, new or raw."""
-    try:
-        seed = np.asarray(jax.random.key_data(key))
-    except TypeError:
-        seed = None
-    if seed is None or seed.ndim != 1:
-        raise TypeError(f"key must be one JAX key, jax.random.key(seed); got {key!r}")
-    return np.random.default_rng(seed)
 
 
 def _count(name: str, value: Any, low: int) -> int:

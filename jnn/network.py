@@ -41,7 +41,7 @@ def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Ar
     """The outputs for a batch of examples, `jax.vmap(forward, (None, 0))(params, x)`, jitted.
 
     Deep and narrow stacks take the batch as columns instead, so that the innermost loops run along it: at width 8,
-    batch 32 that is 1.5 times as fast as `vmap`, for the same numbers.
+    batch 32 that is up to 1.5 times as fast as `vmap`, for the same numbers.
 
     Args:
       x: (batch, n_0), one example a row.

@@ -21,7 +21,8 @@ import optax
 from jax import Array, lax
 
 from jnn import losses, network, optimizers
-from jnn.params import Params, check_key, check_params
+from jnn.data import host_generator
+from jnn.params import Params, check_params
 
 _ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
 _PROGRESS_SECONDS = 0.2  # how long the device runs between two updates of the progress bar
@@ -96,8 +97,7 @@ def fit(
     epochs, batch_size = int(epochs), int(batch_size)  # a NumPy integer would be another type to the compiler
     network.check_method(backprop)
     transformation = optimizers.resolve(optimizer, learning_rate)
-    seed = np.asarray(jax.random.key_data(check_key(jax.random.key(0) if key is None else key)))
-    orders = np.random.default_rng(seed.ravel())
+    orders = host_generator(jax.random.key(0) if key is None else key)
     rows = max(1, _ORDER_ENTRIES // n)  # epochs whose order the program takes at once
 
     run = partial(

@@ -193,7 +193,7 @@ def _solve_in_parts(system: Any, rhs: Any, solve: Any, transpose_solve: Any, coe
     JAX transposes such a solve only if every part of its right-hand side depends on what is differentiated, which a
     part that happens to be constant (a zero tangent) does not. So each part gets a zero that depends on all others, a
     sum over an empty slice: nothing is left of it once compiled. One part would do without, but keeping dx_0 and dx_N
-    out of the large array of dz saves copying it: 15% over the benchmark's cells, half the time at depth 10,000.
+    out of the large array of dz saves copying it: 15% on average of ten cells, half the time at depth 10,000, width 8.
     """
 
     def zero(parts: Any) -> Array:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "jnn"
 LEVELS = {
     "activations": 0,
     "initializers": 0,
-    "data": 0,
+    "data": 2,
     "losses": 0,
     "figures": 0,
     "optimizers": 0,
