@@ -101,6 +101,17 @@ def test_hessian_vector_product_by_substitution(depth, width, activation, residu
     assert max(errors) < EXACT * max(curvature, size)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("depth", "width", "activation", "residual"),
+    [(16, 4, "tanh", False), (16, 16, "gelu", True), (64, 1, "sigmoid", False), (64, 4, "silu", False)],
+)
+def test_the_dense_solve_of_a_deep_network(depth, width, activation, residual, x64):
+    params, x, y = problem(sizes_of(depth, width, True), activation, residual)
+    gradient = jax.jit(jax.grad(loss, (0, 1)), static_argnums=3)
+    assert oracles.apart(gradient(params, x, y, "autodiff"), gradient(params, x, y, "dense")) < EXACT
+
+
 # ---- every transformation of JAX -----------------------------------------------------------------------------------
 
 
