@@ -3,16 +3,22 @@
 The contents page. `jnn.figures` draws, and is imported only when asked for.
 """
 
-from jnn import data
+from jnn import data, metrics, penalties
 from jnn.activations import ACTIVATIONS
+from jnn.checkpoints import Checkpoint
+from jnn.classification import ClassificationReport, classification_report
 from jnn.crosscheck import Report, crosscheck
 from jnn.files import load, save
 from jnn.initializers import INITIALIZERS
 from jnn.losses import LOSSES
+from jnn.metrics import METRICS, evaluate
 from jnn.network import METHODS, forward, hidden_states, linear_system, predict
 from jnn.optimizers import OPTIMIZERS
 from jnn.params import Params, Stack, from_layers, init_network_params, layers, sizes
-from jnn.training import Fit, fit
+from jnn.readout import polynomial_features, solve_readout
+from jnn.results import Fit
+from jnn.stopping import Plateau
+from jnn.training import fit
 from jnn.triangular import LinearSystem
 
 __version__ = "0.1.0"
@@ -22,14 +28,20 @@ __all__ = [
     "INITIALIZERS",
     "LOSSES",
     "METHODS",
+    "METRICS",
     "OPTIMIZERS",
+    "Checkpoint",
+    "ClassificationReport",
     "Fit",
     "LinearSystem",
     "Params",
+    "Plateau",
     "Report",
     "Stack",
+    "classification_report",
     "crosscheck",
     "data",
+    "evaluate",
     "fit",
     "forward",
     "from_layers",
@@ -38,7 +50,11 @@ __all__ = [
     "layers",
     "linear_system",
     "load",
+    "metrics",
+    "penalties",
+    "polynomial_features",
     "predict",
     "save",
     "sizes",
+    "solve_readout",
 ]

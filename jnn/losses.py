@@ -6,6 +6,7 @@ function of the user's. `finish` then acts on the average (the root of `rmse`).
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -31,14 +32,14 @@ def _cross_entropy(logits: Array, target: Array) -> Array:
 
 def _root(mean: Array) -> Array:
     # the slope of √ at 0 is infinite: a perfect fit has gradient 0 here, not NaN
-    positive = mean > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, mean, 1.0)), 0.0)
+    zero = mean == 0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, mean)))
 
 
 LOSSES: dict[str, Loss] = {
     "half_mse": Loss(lambda p, y: 0.5 * (p - y) ** 2),  # the lecture's ½(ŷ − y)²: its derivative is ŷ − y
     "mse": Loss(lambda p, y: (p - y) ** 2),
-    "mae": Loss(lambda p, y: jnp.abs(p - y)),
+    "mae": Loss(lambda p, y: (p - y) * jnp.sign(p - y)),  # |ŷ − y| with slope 0 at 0, where that of jnp.abs is 1
     "rmse": Loss(lambda p, y: (p - y) ** 2, _root),
     "huber": Loss(lambda p, y: optax.losses.huber_loss(p, y)),
     "log_cosh": Loss(lambda p, y: optax.losses.log_cosh(p, y)),
@@ -48,8 +49,10 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def resolve(loss: str | Callable[[Array, Array], Array]) -> Loss:
+def resolve(loss: str | Callable[[Array, Array], Array] | Loss) -> Loss:
     """The loss of that name, or a function of your own, `(prediction: (n_N,), target) -> loss of one example`.
+
+    A `Loss`, as from `smoothed`, is let through.
 
     Raises:
       ValueError: the name is unknown.
@@ -62,9 +65,59 @@ def resolve(loss: str | Callable[[Array, Array], Array]) -> Loss:
         if loss not in LOSSES:
             raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}, or a function of one example")
         return LOSSES[loss]
+    if isinstance(loss, Loss):
+        return loss
     if not callable(loss):
         raise TypeError(f"loss must be a name or a function of (prediction, target), got {loss!r}")
     return Loss(loss)
+
+
+# Losses of probabilities, and what each output's target is for a network that knows nothing, by the number of outputs.
+_CHANCE: dict[str, Callable[[int], float]] = {
+    "cross_entropy": lambda n_out: 1 / n_out,
+    "binary_cross_entropy": lambda _: 0.5,
+}
+
+
+def smoothed(loss: str | Loss, amount: float | int) -> Loss:
+    """The loss against softened targets, y (1 − ε) + ε / K: label smoothing, with K = 2 for binary cross-entropy.
+
+    Both losses are linear in the target, so this is (1 − ε) ℓ(ŷ, y) + ε ℓ(ŷ, 1 / K), for labels and rows alike.
+    Szegedy et al. 2016. The same loss and amount give the same object, and so one compilation.
+
+    Args:
+      loss: "cross_entropy" or "binary_cross_entropy", by name or from `resolve`.
+      amount: ε, 0 ≤ ε < 1; 0 is the loss itself.
+    Raises:
+      ValueError: another loss, whose targets are no probabilities, or an amount outside of [0, 1).
+      TypeError: the amount is no number.
+
+    >>> bool(smoothed("cross_entropy", 0.1).each(jnp.array([2.0, 0.0]), jnp.array(0)) > 0.2)
+    True
+    >>> smoothed("cross_entropy", 0.1) is smoothed("cross_entropy", 0.1)
+    True
+    """
+    name = next((name for name in _CHANCE if loss in (name, LOSSES[name])), None)
+    if name is None:
+        raise ValueError(
+            f"label smoothing is for {' and '.join(_CHANCE)}, whose targets are probabilities; got {loss!r}"
+        )
+    if isinstance(amount, (bool, str)) or np.ndim(amount) or np.asarray(amount).dtype.kind not in "iuf":
+        raise TypeError(f"label smoothing must be a number, got {amount!r}")
+    if not 0 <= float(amount) < 1:
+        raise ValueError(f"label smoothing is {amount}; it must be at least 0 and less than 1")
+    return _smoothed(name, float(amount)) if amount else LOSSES[name]
+
+
+@lru_cache(maxsize=128)
+def _smoothed(name: str, ε: float) -> Loss:
+    each, finish = LOSSES[name]
+
+    def smoothed_each(prediction: Array, target: Array) -> Array:
+        chance = jnp.full_like(prediction, _CHANCE[name](prediction.size))
+        return (1 - ε) * each(prediction, target) + ε * each(prediction, chance)
+
+    return Loss(smoothed_each, finish)
 
 
 def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | None = None) -> Array:
@@ -74,7 +127,8 @@ def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | N
       loss: from `resolve`.
       predictions: (batch, n_N).
       targets: (batch, n_N), or (batch,) labels where the loss takes them.
-      weights: (batch,), None for all ones; an example of weight 0 counts for nothing.
+      weights: (batch,), None for all ones; an example of weight 0 counts for nothing, and where all do, so does the
+        batch: its loss and gradient are 0.
 
     >>> float(mean_loss(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.array([[0.0], [0.0]])))
     2.5
@@ -84,7 +138,9 @@ def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | N
     each = each.astype(jnp.promote_types(each.dtype, jnp.float32))
     if weights is None:
         return loss.finish(jnp.mean(each))
-    return loss.finish(jnp.sum(weights * each) / jnp.sum(weights))
+    weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    total = jnp.sum(weights)
+    return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
 
 
 # Outside of these the formulas still give numbers, which mean nothing.

@@ -125,14 +125,14 @@ def batch_output(params: Params, X: Float[Array, "batch n_0"], backprop: str) ->
         return jax.vmap(partial(output, backprop=backprop), (None, 0))(params, X)
     for stack in params:
         chosen = _chosen(stack, backprop)
-        if chosen == "substitution" and max(stack.w.shape[1:]) <= _COLUMNS:
+        if chosen == "substitution" and max(stack.w.shape[1:]) <= COLUMNS:
             X = _stack_output(stack, X.T, chosen).T
         else:
             X = jax.vmap(partial(_stack_output, method=chosen), (None, 0))(stack, X)
     return X
 
 
-_COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
+COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
 
 
 def check_method(backprop: str) -> None:

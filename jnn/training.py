@@ -1,278 +1,296 @@
-"""Training: the whole run (epochs × minibatches) as one compiled program on the device.
+"""Training: `fit`, the whole run compiled, with everything checked before anything is computed."""
 
-The program takes the order in which the examples are visited as data and runs as many epochs as it is told to, so one
-compilation serves every length of run, and the host may look in between (the progress bar does) without changing
-a single number.
-"""
-
-import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array, lax
+from jax import Array
 
-from jnn import losses, network, optimizers
+from jnn import checkpoints, dropout, examples, least_squares, losses, network, optimizers, penalties, program, stopping
+from jnn import metrics as measures
 from jnn.data import host_generator
-from jnn.params import Params, check_params
-
-_ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
-_PROGRESS_SECONDS = 0.2  # how long the device runs between two updates of the progress bar
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a training run leaves: parameters, history, timings. `print` it."""
-
-    params: Params  # the last finite ones
-    history: dict[str, np.ndarray]  # "loss": (epochs run,), the mean over each epoch's minibatches as they were visited
-    compile_seconds: float
-    run_seconds: float
-    diverged: int | None  # the epoch (from 1) in which loss or parameters stopped being finite, or None
-
-    def __str__(self) -> str:
-        loss = self.history["loss"]
-        ran = f"{len(loss)} epochs, loss {loss[0]:.4g} → {loss[-1]:.4g}" if len(loss) else "no epochs"
-        stopped = f"; not finite in epoch {self.diverged}: stopped" if self.diverged else ""
-        return f"{ran}{stopped} (compile {self.compile_seconds:.2f} s, run {self.run_seconds:.3f} s)"
+from jnn.params import Params, check_key, check_params, sizes
+from jnn.results import Fit
+from jnn.sealed import fingerprint
+from jnn.session import Session, on_device
+from jnn.streams import Stream, checker, is_stream
 
 
 def fit(
     params: Params,
-    data: tuple[Any, Any],
+    data: Any,
     *,
+    validation: Any = None,
     loss: str | Callable[..., Any] = "half_mse",
     optimizer: str | optax.GradientTransformation = "adam",
     learning_rate: float | optax.Schedule | None = None,
     epochs: int = 100,
     batch_size: int | None = None,
-    key: Array | None = None,
+    steps_per_epoch: int | None = None,
     shuffle: bool = True,
+    key: Array | None = None,
+    penalty: penalties.Penalty | Callable[[Params], Any] | None = None,
+    dropout_rate: float = 0.0,
+    label_smoothing: float = 0.0,
+    class_weight: Any = None,
+    clip_norm: float | None = None,
+    metrics: Any = (),
+    patience: int | None = None,
+    min_improvement: float = 0.0,
+    target: float | None = None,
+    tolerance: float | None = None,
+    seconds: float | None = None,
+    plateau: stopping.Plateau | None = None,
+    checkpoint: Any = None,
+    callback: Callable[[Fit], Any] | None = None,
     backprop: str = "auto",
+    compute_dtype: Any = None,
     progress: bool | None = None,
 ) -> Fit:
     """Minimise a loss over data by minibatch gradient steps, the whole run compiled (and so not to be traced again).
 
-        p ← p + update(∂ℓ/∂p),  ℓ the mean loss of a minibatch
+        p ← p + update(∂ℓ/∂p),  ℓ the weighted mean loss of a minibatch, and a penalty where there is one
 
-    Args:
+    Data and loss:
       params: where to start; they are not changed.
-      data: (x, y) of shapes (n, n_0) and (n, n_N), or (n,) integer labels for "cross_entropy".
+      data: (x, y) or (x, y, weights) of shapes (n, n_0), (n, n_N) and (n,), or (n,) integer labels y for
+        "cross_entropy". Or a stream of such batches: an iterable that begins anew for every epoch, a function from the
+        number of the epoch (from 0) to one, or an iterator with `steps_per_epoch`; it is read ahead by a thread.
+      validation: what the run is judged by: data like the above, or a fraction of them (stratified for labels).
       loss: a name of `jnn.losses.LOSSES`, or a function of one example's (prediction, target).
+      penalty: `jnn.penalties.l1`, `l2`, `elastic_net`, or a function of the parameters.
+      dropout_rate: of hidden units, in training.
+      label_smoothing: ε of "cross_entropy" and "binary_cross_entropy", in training.
+      class_weight: "balanced", {label: weight}, or one for each class.
+      metrics: names of `jnn.metrics.METRICS` or functions, recorded every epoch.
+    Steps:
       optimizer: a name of `jnn.optimizers.OPTIMIZERS`, or any optax transformation. Keep one transformation for several
-        runs: a new one is compiled anew.
+        runs: a new one is compiled anew. "bfgs", "lbfgs" and "levenberg_marquardt" take all data at once.
       learning_rate: of a named optimizer: a number, an optax schedule, or None for its usual rate.
+      plateau: `jnn.Plateau`, cuts the learning rate where the watched loss no longer falls.
+      clip_norm: gradients longer than that are shortened to it.
       epochs: passes through the data.
       batch_size: examples a step, None is min(32, n); a last batch that is smaller counts as the smaller batch it is.
-      key: of the shuffling; None is `jax.random.key(0)`.
+      steps_per_epoch: batches of a stream that make an epoch, None for all it has.
       shuffle: visit the examples in a new order in every epoch; False visits them in the order of the data, always.
+      key: of shuffling, dropout and the validation split; None is `jax.random.key(0)`.
       backprop: how gradients are taken, as in `jnn.forward`.
-      progress: show a progress bar; None shows it where standard error is a terminal or the code runs in a notebook.
+      compute_dtype: of the forward pass and its gradient, such as `jnp.bfloat16`; losses, updates and parameters keep
+        the parameters' own, float32 at least for losses.
+    Stopping, by the watched loss: that on the validation data, or else the training loss:
+      patience: epochs without improvement by more than `min_improvement`; the best parameters are then the result.
+      target: stop at this loss.
+      tolerance: stop once the training loss changes by no more than this, relative, from one epoch to the next.
+      seconds: stop about then; compilation does not count. Ctrl-C stops, too, and nothing is lost.
+    Looking on:
+      progress: show a bar; None shows it where standard error is a terminal or the code runs in a notebook.
+      callback: called with the `Fit` so far, some times a second or once an epoch; stops the run by returning True.
+      checkpoint: a directory, or a `jnn.Checkpoint`: the run is written there every 30 s and at its end, and goes on
+        from there, to the same bits, when it is called again.
     Raises:
-      ValueError: shapes do not match, data are empty or not finite, a size or a name is impossible. Nothing has been
-        computed then.
+      ValueError: shapes do not match, data are empty or not finite, a size or a name is impossible, a checkpoint is
+        another run's. Nothing has been computed then.
     Warns:
       RuntimeWarning: loss or parameters stopped being finite. The run ends there; the result names the epoch and holds
         the parameters from before it.
 
     >>> x = np.linspace(-1, 1, 20)[:, None]
     >>> start = jnn.init_network_params([1, 1], jax.random.key(0))
-    >>> result = fit(start, (x, 2 * x + 1), optimizer=optax.sgd(0.1), batch_size=1, epochs=50)
+    >>> result = fit(start, (x, 2 * x + 1), optimizer="sgd", learning_rate=0.1, batch_size=1, epochs=50)
     >>> bool(result.history["loss"][-1] < 1e-9)
     True
     """
-    x, y = _check_data(params, data, loss)
-    n = len(x)
-    batch_size = min(32, n) if batch_size is None else batch_size
-    for name, value, low, high in (("epochs", epochs, 0, None), ("batch_size", batch_size, 1, n)):
-        _check_int(name, value, low, high)
-    epochs, batch_size = int(epochs), int(batch_size)  # a NumPy integer would be another type to the compiler
-    network.check_method(backprop)
-    transformation = optimizers.resolve(optimizer, learning_rate)
-    orders = host_generator(jax.random.key(0) if key is None else key)
-    rows = max(1, _ORDER_ENTRIES // n)  # epochs whose order the program takes at once
+    rule = optimizers.resolve(optimizer, learning_rate, clip_norm)
+    limits = stopping.limits(patience, min_improvement, target, tolerance, plateau)
+    metrics = (metrics,) if isinstance(metrics, str) or callable(metrics) else tuple(metrics)
+    key = jax.random.key(0) if key is None else check_key(key)
+    _check_options(params, epochs, seconds, callback, backprop, compute_dtype, loss, label_smoothing)
+    penalties.check_penalty(penalty, params)
+    if rule.least_squares:
+        least_squares.check(loss, penalty)
+    if dropout.check_rate(dropout_rate):
+        dropout.check_backprop(backprop)
+        if rule.full_batch:
+            raise ValueError(f"{optimizer} compares the objective between steps, which dropout changes: leave one out")
 
-    run = partial(
-        _run,
-        x=jnp.asarray(x),
-        y=jnp.asarray(y),
-        loss=loss,
-        optimizer=transformation,
-        size=batch_size,
-        backprop=backprop,
+    compute_dtype = None if compute_dtype is None else jnp.dtype(compute_dtype)
+
+    n_N = params[-1].w.shape[1]
+    streamed = is_stream(data)
+    train = Stream(data, steps_per_epoch, checker(params, loss)) if streamed else examples.check(params, data, loss)
+    if isinstance(train, Stream):
+        _check_stream(train, epochs, batch_size, class_weight, validation, rule)
+    elif steps_per_epoch is not None:
+        raise ValueError("steps_per_epoch belongs to a stream; arrays are visited whole in every epoch")
+    held = None
+    if isinstance(validation, (float, int)) and not isinstance(train, Stream):
+        train, held = examples.validation_split(train, validation, jax.random.fold_in(key, 1))
+    elif validation is not None:
+        held = examples.check(params, validation, loss, "validation")
+    if not isinstance(train, Stream):
+        if class_weight is not None:
+            train = examples.with_class_weights(train, class_weight, n_N)
+        examples.check_loss(loss, n_N, train.y)
+    taken = ["loss", "learning_rate", "gradient_norm", *map(measures.name_of, metrics)]
+    if len(set(taken)) < len(taken):
+        raise ValueError(f"metrics are recorded by their names, which must differ: {', '.join(taken)}")
+    for rows in (part for part in (train, held) if isinstance(part, examples.Checked)):
+        for metric in metrics:
+            measures.check_metric(metric, n_N, rows.y)
+    size = 0 if isinstance(train, Stream) else _batch_size(batch_size, len(train.x), rule, optimizer)
+
+    settings = program.Settings(
+        loss,
+        float(label_smoothing),
+        metrics,
+        rule.transformation,
+        rule.schedule,
+        rule.least_squares,
+        size,
+        backprop,
+        compute_dtype,
     )
-    order = np.tile(np.arange(n, dtype=np.int32), (rows, 1))
-    state = transformation.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
-    start = time.perf_counter()
-    jax.block_until_ready(run(params, state, order, 0))  # no epochs: compiles, or finds what was compiled before
-    compiled = time.perf_counter()
-
-    history, done, diverged, chunk = [], 0, None, 1
-    with _progress_bar(epochs, progress) as bar:
-        while done < epochs and diverged is None:
-            count = min(rows, epochs - done, chunk if bar else epochs)
-            if shuffle:
-                order[:count] = orders.permuted(np.tile(np.arange(n, dtype=np.int32), (count, 1)), axis=1)
-            before = time.perf_counter()
-            params, state, epoch_losses, finite = run(params, state, order, count)
-            ran = int(finite)
-            history.append(np.asarray(epoch_losses)[: min(ran + 1, count)])
-            diverged = done + ran + 1 if ran < count else None
-            done += len(history[-1])
-            if bar:
-                bar.update(len(history[-1]))
-                bar.set_postfix(loss=f"{history[-1][-1]:.4g}")
-                rate = count / max(time.perf_counter() - before, 1e-6)
-                chunk = max(1, min(4 * chunk, int(rate * _PROGRESS_SECONDS)))
-    jax.block_until_ready(params)
-    finished = time.perf_counter()
-    if diverged is not None:
+    knobs = program.Knobs(
+        rule.rate,
+        penalty if penalty is None or isinstance(penalty, penalties.Penalty) else jax.tree_util.Partial(penalty),
+        dropout_rate or None,
+        key if dropout_rate else None,
+        limits,
+    )
+    session = Session(
+        settings,
+        knobs,
+        program.begin(params, rule.transformation),
+        epochs=int(epochs),
+        generator=host_generator(key),
+        best=patience is not None,
+        seconds=seconds,
+        callback=callback,
+        shown=progress,
+        checkpoint=None if checkpoint is None else checkpoints.resolve(checkpoint),
+        identity={}
+        if checkpoint is None
+        else _identity(params, train, held, settings, knobs, key)
+        | {
+            "optimizer": optimizer if isinstance(optimizer, str) else "an optax transformation",
+            "clip_norm": clip_norm,
+            "penalty": repr(penalty) if isinstance(penalty, penalties.Penalty) else _name(penalty),
+            "shuffle": bool(shuffle),
+        },
+    )
+    validate = None if held is None else on_device(held)
+    if isinstance(train, Stream):
+        session.train_stream(train, validate)
+    else:
+        session.train(on_device(train), validate, shuffle)
+    result = session.result()
+    if result.diverged:
         warnings.warn(
-            f"loss or parameters stopped being finite in epoch {diverged}: training ended there, with the parameters "
-            "from before that epoch; try a smaller learning rate, or clip the gradient",
+            f"loss or parameters stopped being finite in epoch {result.diverged}: training ended there, with the "
+            "parameters from before that epoch; try a smaller learning rate, or clip the gradient",
             RuntimeWarning,
             stacklevel=2,
         )
-    losses_seen = np.concatenate(history) if history else np.zeros(0, np.float32)
-    return Fit(params, {"loss": losses_seen}, compiled - start, finished - compiled, diverged)
+    return result
 
 
-@partial(jax.jit, static_argnames=("loss", "optimizer", "size", "backprop"))
-def _run(
+def _batch_size(size: Any, n: int, rule: optimizers.Rule, optimizer: Any) -> int:
+    """Examples a step: those asked for, or all for a method that compares the objective between steps."""
+    if rule.full_batch:
+        if size is not None and size != n:
+            raise ValueError(f"{optimizer} takes all {n} examples at every step, got batch_size {size!r}: leave it out")
+        return n
+    if size is None:
+        return min(32, n)
+    _check_int("batch_size", size, 1, n)
+    return int(size)  # a NumPy integer would be another type to the compiler
+
+
+def _check_stream(
+    stream: Stream, epochs: int, batch_size: Any, class_weight: Any, validation: Any, rule: optimizers.Rule
+) -> None:
+    if stream.per_epoch is not None:
+        _check_int("steps_per_epoch", stream.per_epoch, 1)
+    if stream.once and epochs > 1 and stream.per_epoch is None:
+        raise ValueError(
+            f"{type(stream.source).__name__} is an iterator, whose batches come once, but epochs is {epochs}: give "
+            "steps_per_epoch, or an iterable that begins anew, or a function from the epoch to one"
+        )
+    if batch_size is not None:
+        raise ValueError("batch_size belongs to arrays; a stream brings its own batches")
+    if class_weight is not None:
+        raise ValueError("class_weight belongs to arrays; a stream brings its weights, (x, y, weights)")
+    if isinstance(validation, (float, int)):
+        raise ValueError(f"validation={validation} cannot be split off a stream: give arrays (x, y)")
+    if rule.full_batch:
+        raise ValueError("second-order methods take all examples at every step, which a stream does not give")
+
+
+def _check_options(
     params: Params,
-    state: Any,
-    order: Array,
-    epochs: Array,
-    x: Array,
-    y: Array,
-    loss: Any,
-    optimizer: optax.GradientTransformation,
-    size: int,
+    epochs: Any,
+    seconds: Any,
+    callback: Any,
     backprop: str,
-) -> tuple[Params, Any, Array, Array]:
-    """Run the first `epochs` rows of `order`: parameters, optimiser state, losses, and how many epochs were finite."""
-    rows, n = order.shape
-    steps = -(-n // size)
-    full = n % size == 0
-    resolved = losses.resolve(loss)
-    update = optax.with_extra_args_support(optimizer).update  # some line searches and schedules want the loss itself
-
-    def step(carry: Any, batch: Any) -> Any:
-        params, state, total = carry
-        index, weights = batch
-
-        def objective(params: Params) -> Array:
-            prediction = network.batch_output(params, x[index], backprop)
-            return losses.mean_loss(resolved, prediction, y[index], weights)
-
-        value, gradient = jax.value_and_grad(objective)(params)
-        updates, state = update(gradient, state, params, value=value, grad=gradient, value_fn=objective)
-        examples = size if weights is None else jnp.sum(weights)
-        return (optax.apply_updates(params, updates), state, total + examples * value), None
-
-    def epoch(carry: Any) -> Any:
-        i, params, state, means, _ = carry
-        visits = order[i] if full else jnp.pad(order[i], (0, steps * size - n))
-        # the last batch, where it is smaller, is filled with examples of weight zero
-        weights = None if full else (jnp.arange(steps * size) < n).astype(jnp.float32).reshape(steps, size)
-        (new_params, new_state, total), _ = lax.scan(
-            step, (params, state, jnp.zeros((), means.dtype)), (visits.reshape(steps, size), weights)
-        )
-        finite = jnp.isfinite(total)
-        for leaf in jax.tree.leaves(new_params):
-            finite &= jnp.all(jnp.isfinite(leaf))
-        params, state = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old), (new_params, new_state), (params, state)
-        )
-        return i + 1, params, state, means.at[i].set(total / n), finite
-
-    means = jnp.zeros(rows, jnp.promote_types(params[0].w.dtype, jnp.float32))
-    done, params, state, means, finite = lax.while_loop(
-        lambda carry: (carry[0] < epochs) & carry[4], epoch, (0, params, state, means, jnp.array(True))
-    )
-    return params, state, means, jnp.where(finite, done, done - 1)
-
-
-def _check_data(params: Params, data: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
-    """x and y as arrays of the parameters' dtype (labels stay integers), or an error that says what is wrong."""
-    n_0, *_, n_N = check_params(params)
+    compute_dtype: Any,
+    loss: Any,
+    label_smoothing: Any,
+) -> None:
+    check_params(params)
     if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(params)):
         raise ValueError("params hold NaN or infinity before any step: draw them anew, or load a finite state")
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        length = f" of length {len(data)}" if isinstance(data, (tuple, list)) else ""
-        raise ValueError(f"data must be a pair (x, y), got {type(data).__name__}{length}")
-    each = losses.resolve(loss).each
-    x, y = (np.asarray(a) for a in data)
-    if x.ndim != 2 or x.shape[1] != n_0:
-        hint = ": reshape it, x[:, None]" if x.ndim == 1 and n_0 == 1 else ""
-        raise ValueError(f"x has shape {x.shape}; this network takes (n, {n_0}){hint}")
-    if len(x) == 0:
-        raise ValueError("the data are empty: x has no rows")
-    if y.ndim == 0 or len(y) != len(x):
-        raise ValueError(f"x and y differ in length: x has {len(x)} rows, y has shape {y.shape}")
-    for name, values in (("x", x), ("y", y)):
-        if values.dtype.kind not in "biuf" and values.dtype != jnp.bfloat16:
-            raise TypeError(f"{name} must hold numbers, got dtype {values.dtype}")
-    dtype = params[0].w.dtype
-    with np.errstate(over="ignore"):  # what overflows in the parameters' dtype is found next
-        x, y = x.astype(dtype), y if y.ndim == 1 else y.astype(dtype)
-    for name, values in (("x", x), ("y", y)):
-        bad = ~np.isfinite(values)
-        if bad.any():
-            rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
-            raise ValueError(
-                f"{name} holds NaN or infinity (as {values.dtype}) in {len(rows)} of {len(values)} rows, "
-                f"first in row {rows[0]}: remove or fill them"
-            )
-    losses.check_targets(loss, y, n_N)
-    _check_loss(each, loss, n_N, y)
-    return x, y
+    _check_int("epochs", epochs, 0)
+    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+        raise ValueError(f"seconds is {seconds!r}; it must be a positive number, or None for no limit")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of the Fit so far, got {callback!r}")
+    network.check_method(backprop)
+    if compute_dtype is not None and not jnp.issubdtype(compute_dtype, jnp.floating):
+        raise TypeError(f"compute_dtype is {compute_dtype!r}; expected a floating-point type such as jnp.bfloat16")
+    losses.resolve(loss)
+    if label_smoothing:
+        losses.smoothed(loss, label_smoothing)
 
 
-def _check_loss(each: Any, loss: Any, n_N: int, y: np.ndarray) -> None:
-    """Call the loss on shapes alone: a function that cannot be traced, or returns no numbers, is refused."""
-    dtypes = jnp.float32, jax.dtypes.canonicalize_dtype(y.dtype)
-    prediction, target = map(jax.ShapeDtypeStruct, ((n_N,), y.shape[1:]), dtypes)
-    try:
-        value = jax.eval_shape(each, prediction, target)
-    except Exception as error:
-        raise ValueError(f"loss {loss!r} could not be called on one prediction and target: {error!r}") from error
-    if not (isinstance(value, jax.ShapeDtypeStruct) and jnp.issubdtype(value.dtype, jnp.floating) and value.size):
-        raise ValueError(f"loss {loss!r} must return floating-point numbers for one example, got {value}")
-
-
-def _check_int(name: str, value: Any, low: int, high: int | None) -> None:
+def _check_int(name: str, value: Any, low: int, high: int | None = None) -> None:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         allowed = f"from {low} to {high}, the number of examples" if high is not None else f"of at least {low}"
         raise ValueError(f"{name} is {value!r}; it must be an integer {allowed}")
 
 
-@contextmanager
-def _progress_bar(epochs: int, progress: bool | None) -> Iterator[Any]:
-    """A tqdm bar over epochs, or None where it would be in the way."""
-    if progress is None:
-        # a notebook's shell runs in a kernel; that IPython is imported alone means nothing
-        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        progress = sys.stderr.isatty() or hasattr(shell, "kernel")
-    if not progress or epochs == 0:
-        yield None
-        return
-    with warnings.catch_warnings():
-        from tqdm import TqdmWarning  # imported late: it is needed only where somebody looks
+def _identity(
+    params: Params, train: Any, held: Any, settings: program.Settings, knobs: program.Knobs, key: Array
+) -> dict[str, Any]:
+    """What must be the same for a run to go on from a checkpoint; limits on its length need not be."""
 
-        # a notebook without ipywidgets gets a plain bar, and need not be told so
-        warnings.filterwarnings("ignore", category=TqdmWarning)
-        from tqdm.auto import tqdm
+    def contents(arrays: Any) -> Any:
+        return None if arrays is None else fingerprint([a for a in arrays if a is not None])
 
-        bar = tqdm(total=epochs, unit="epoch")
-    with bar:
-        yield bar
+    return {
+        "sizes": list(sizes(params)),
+        "activations": [_name(stack.activation) for stack in params],
+        "residual": [bool(stack.residual) for stack in params],
+        "start": contents(jax.tree.leaves(params)),
+        "data": "a stream" if isinstance(train, Stream) else contents(train),
+        "validation": contents(held),
+        "loss": _name(settings.loss),
+        "learning_rate": knobs.rate if settings.schedule is None else "a schedule",
+        "plateau": [knobs.limits.cut, str(knobs.limits.cut_patience), knobs.limits.cut_minimum],
+        "min_improvement": float(knobs.limits.min_improvement),
+        "batch_size": settings.size,
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "dropout_rate": knobs.dropout,
+        "label_smoothing": settings.smoothing,
+        "metrics": [measures.name_of(metric) for metric in settings.metrics],
+        "backprop": settings.backprop,
+        "compute_dtype": None if settings.compute_dtype is None else settings.compute_dtype.name,
+    }
+
+
+def _name(thing: Any) -> Any:
+    return getattr(thing, "__qualname__", type(thing).__name__) if callable(thing) else thing

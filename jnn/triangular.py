@@ -125,11 +125,11 @@ def substituted_run(stack: Stack, x: Float[Array, " n_in *batch"]) -> Run:
 
     def layer(x: Array, wb: Any) -> Any:
         w, b = wb
-        z = _times(w, x) + b
+        z = times(w, x) + b
         y = h.value(z) + x if stack.residual else h.value(z)
         return y, (x, h.slope(z))
 
-    output, (inputs, slopes) = walk(layer, x, (stack.w, _column(stack.b, x)))
+    output, (inputs, slopes) = walk(layer, x, (stack.w, column(stack.b, x)))
     return Run(inputs, slopes, output)
 
 
@@ -160,7 +160,7 @@ def _substituted_run_jvp(primals: Any, tangents: Any) -> Any:
 
         def row(dx: Array, block: Any) -> Any:
             w, δ, r = block
-            dz = _times(w, dx) + r
+            dz = times(w, dx) + r
             return δ * dz + dx if residual else δ * dz, dz
 
         dx_out, dz = walk(row, dx_in, (w, δ, r))
@@ -178,11 +178,11 @@ def _substituted_run_jvp(primals: Any, tangents: Any) -> Any:
         λ_in, μ = walk(row, λ_out, (w, δ, g), reverse=True)
         return λ_in + g_in, μ, λ_out
 
-    r = products(dstack.w, inputs) + _column(dstack.b, x)
+    r = products(dstack.w, inputs) + column(dstack.b, x)
     dx_in, dz, dx_out = _solve_in_parts(
         system, (dx0, r, jnp.zeros_like(output)), forward_substitution, back_substitution, coefficients=(w, δ)
     )
-    z = products(w, inputs) + _column(stack.b, x)
+    z = products(w, inputs) + column(stack.b, x)
     dδ = jax.jvp(activations.resolve(stack.activation).slope, (z,), (dz,))[1]
     return primal, Run(perturbed_inputs(dx_in, dz), dδ, dx_out)
 
@@ -217,7 +217,7 @@ def walk(layer: Callable[..., Any], x: Array, blocks: Any, reverse: bool = False
     return x, jax.tree.map(lambda leaf: leaf[None], out)
 
 
-def _column(b: Array, x: Array) -> Array:
+def column(b: Array, x: Array) -> Array:
     """The biases (depth, n), with an axis of length one where x has its batch."""
     return b.reshape(b.shape + (1,) * (x.ndim - 1))
 
@@ -228,7 +228,7 @@ _LOOP_TIMES = 16
 _LOOP_TRANSPOSE_TIMES = 32
 
 
-def _times(w: Array, x: Array) -> Array:
+def times(w: Array, x: Array) -> Array:
     """W x for x: (n_in,) or (n_in, batch)."""
     if max(w.shape) > _LOOP_TIMES:
         return w @ x

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
-from scipy.special import log_softmax, logsumexp
+from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from jnn import losses
 
@@ -141,3 +142,98 @@ def test_targets_that_do_not_match_are_refused(loss, targets, n_out, message):
 )
 def test_targets_that_match_are_let_through(loss, targets, n_out):
     losses.check_targets(loss, targets, n_out)
+
+
+# ---- batches of weight zero ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_batch_without_weight_has_loss_and_gradient_zero(name):
+    y = jnp.asarray(TARGETS.get(name, Y))
+    f = jax.value_and_grad(lambda p, w: losses.mean_loss(losses.resolve(name), p, y, w))
+    value, gradient = f(jnp.asarray(P), jnp.zeros(len(P)))
+    assert float(value) == 0
+    np.testing.assert_array_equal(gradient, np.zeros_like(P))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.5, 1.0, 1e6])
+def test_the_scale_of_the_weights_cancels(scale, x64):
+    loss, w = losses.resolve("mse"), np.arange(1.0, 8.0)
+    value = losses.mean_loss(loss, jnp.asarray(P), jnp.asarray(Y), jnp.asarray(scale * w))
+    assert float(value) == pytest.approx(np.sum(w * np.mean((P - Y) ** 2, axis=1)) / np.sum(w), rel=1e-13)
+
+
+# ---- label smoothing -----------------------------------------------------------------------------------------------
+
+LABELS = np.array([0, 2, 1, 1, 0, 2, 2])
+SOFT = RNG.dirichlet(np.ones(3), 7)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("targets", [LABELS, np.eye(3)[LABELS], SOFT], ids=["labels", "one-hot", "soft"])
+def test_smoothed_cross_entropy_is_that_of_smoothed_rows(targets, amount, x64):
+    rows = np.eye(3)[targets] if targets.ndim == 1 else targets
+    smooth = np.asarray(optax.smooth_labels(jnp.asarray(rows), amount))
+    np.testing.assert_allclose(smooth, (1 - amount) * rows + amount / 3, rtol=1e-14)
+    loss = losses.smoothed("cross_entropy", amount)
+    value, gradient = jax.value_and_grad(lambda p: losses.mean_loss(loss, p, jnp.asarray(targets)))(jnp.asarray(P))
+    assert float(value) == pytest.approx(expected("cross_entropy", P, smooth), rel=1e-13)
+    np.testing.assert_allclose(gradient, (softmax(P, axis=1) - smooth) / len(P), rtol=1e-12, atol=1e-16)
+
+
+def test_smoothed_cross_entropy_is_sklearns_log_loss(x64):
+    """It knows labels alone: every class once for each row, weighted by its probability."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    smooth = 0.8 * SOFT + 0.2 / 3
+    probabilities, labels = np.repeat(softmax(P, axis=1), 3, axis=0), np.tile(np.arange(3), len(P))
+    reference = metrics.log_loss(labels, probabilities, sample_weight=smooth.ravel())
+    value = losses.mean_loss(losses.smoothed("cross_entropy", 0.2), jnp.asarray(P), jnp.asarray(SOFT))
+    assert float(value) == pytest.approx(reference, rel=1e-12)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.1, 0.9])
+def test_smoothed_binary_cross_entropy_is_that_of_smoothed_targets(amount, x64):
+    y = TARGETS["binary_cross_entropy"]
+    smooth = (1 - amount) * y + amount / 2
+    loss = losses.smoothed("binary_cross_entropy", amount)
+    value, gradient = jax.value_and_grad(lambda p: losses.mean_loss(loss, p, jnp.asarray(y)))(jnp.asarray(P))
+    assert float(value) == pytest.approx(expected("binary_cross_entropy", P, smooth), rel=1e-13)
+    np.testing.assert_allclose(gradient, (expit(P) - smooth) / P.size, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
+def test_smoothing_by_the_same_amount_is_the_same_object(name):
+    loss = losses.smoothed(name, 0.1)
+    assert losses.smoothed(losses.resolve(name), np.float64(0.1)) is loss
+    assert losses.smoothed(name, 0.2) != loss
+    assert losses.smoothed(name, 0) is losses.resolve(name)
+    assert losses.resolve(loss) is loss
+    assert isinstance(hash(loss), int)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
+def test_smoothing_keeps_the_dtype_and_stays_finite(name):
+    p, y = jnp.array([[300.0, -300.0, 0.0]], jnp.bfloat16), jnp.array([[0.0, 1.0, 0.0]], jnp.bfloat16)
+    f = jax.value_and_grad(lambda p: losses.mean_loss(losses.smoothed(name, 0.1), p, y))
+    value, gradient = f(p)
+    assert (value.dtype, gradient.dtype) == (jnp.float32, jnp.bfloat16)
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(np.asarray(gradient, float)))
+
+
+@pytest.mark.parametrize("loss", [*(set(FORMULAS) - {"cross_entropy", "binary_cross_entropy"}), "mse2", max, 3])
+def test_smoothing_of_another_loss_names_those_that_take_it(loss, as_a_user):
+    with pytest.raises(ValueError, match="label smoothing is for cross_entropy and binary_cross_entropy"):
+        losses.smoothed(loss, 0.1)
+
+
+@pytest.mark.parametrize("amount", [-0.1, 1, 1.5, np.nan, np.inf])
+def test_an_amount_of_smoothing_outside_of_0_and_1_is_refused(amount):
+    with pytest.raises(ValueError, match=r"label smoothing is .*; it must be at least 0 and less than 1"):
+        losses.smoothed("cross_entropy", amount)
+
+
+@pytest.mark.parametrize("amount", ["0.1", None, True, np.array([0.1]), 1j], ids=str)
+def test_an_amount_of_smoothing_that_is_no_number_is_refused(amount, as_a_user):
+    with pytest.raises(TypeError, match="label smoothing must be a number, got"):
+        losses.smoothed("cross_entropy", amount)

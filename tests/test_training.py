@@ -12,7 +12,7 @@ import pytest
 from scipy.special import log_softmax
 
 import jnn
-from jnn import training
+from jnn import program, session
 
 EXACT = 1e-12  # relative, in float64
 N = 12
@@ -129,7 +129,7 @@ def test_permutations_are_uniform():
 def test_orders_handed_over_in_parts_are_those_handed_over_at_once(monkeypatch):
     params = oracles.network([2, 3, 1])
     whole = fit(params, (X, Y), optimizer=SGD, epochs=10, batch_size=5)
-    monkeypatch.setattr(training, "_ORDER_ENTRIES", 3 * N)  # three epochs a part
+    monkeypatch.setattr(session, "_ORDER_ENTRIES", 3 * N)  # three epochs a part
     parts = fit(params, (X, Y), optimizer=SGD, epochs=10, batch_size=5)
     assert same(whole.params, parts.params)
     assert same(whole.history, parts.history)
@@ -161,10 +161,10 @@ def test_one_compilation_serves_every_number_of_epochs():
     params = oracles.network([2, 3, 1])
     run = partial(fit, params, (X, Y), optimizer=SGD, batch_size=4)
     first = run(epochs=1)
-    before = training._run._cache_size()
+    before = program.run._cache_size()
     for epochs in (0, 2, 7, 300):
         assert len(run(epochs=epochs).history["loss"]) == epochs
-    assert training._run._cache_size() == before
+    assert program.run._cache_size() == before
     np.testing.assert_array_equal(first.history["loss"], run(epochs=7).history["loss"][:1])
 
 
@@ -261,7 +261,7 @@ def test_divergence_is_reported_and_the_last_finite_parameters_are_returned(rate
     assert len(result.history["loss"]) == epoch
     assert np.all(np.isfinite(result.history["loss"][:-1]))
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(result.params))
-    assert f"not finite in epoch {epoch}: stopped" in str(result)
+    assert f"stopped in epoch {epoch}: loss or parameters were no longer finite" in str(result)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stopped = run(epochs=epoch - 1)  # one epoch earlier all is well
@@ -278,20 +278,26 @@ def test_divergence_is_reported_and_the_last_finite_parameters_are_returned(rate
 BAD_X, BAD_Y = X.copy(), Y.copy()
 BAD_X[3, 1], BAD_Y[2, 0] = np.nan, np.inf
 WRONG_DATA = [
-    ((X[:, :1], Y), r"x has shape \(12, 1\); this network takes \(n, 2\)"),
-    ((X[0], Y), r"x has shape \(2,\); this network takes \(n, 2\)"),
+    ((X[:, :1], Y), r"x of data has shape \(12, 1\); this network takes \(n, 2\)"),
+    ((X[0], Y), r"x of data has shape \(2,\); this network takes \(n, 2\)"),
     ((X, Y[:, 0]), r"targets of shape \(12,\) do not match predictions of shape \(12, 1\): reshape them, y\[:, None\]"),
     ((X, np.tile(Y, 2)), r"targets have shape \(12, 2\); the network predicts \(12, 1\)"),
-    ((X, Y[:-1]), r"x and y differ in length: x has 12 rows, y has shape \(11, 1\)"),
-    ((X, 3.0), r"x and y differ in length"),
-    ((X[:0], Y[:0]), "the data are empty: x has no rows"),
-    ((BAD_X, Y), r"x holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 3: remove or fill them"),
-    ((X, BAD_Y), r"y holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 2: remove or fill them"),
-    ((X,), r"data must be a pair \(x, y\), got tuple of length 1"),
-    ((X, Y, Y), r"data must be a pair \(x, y\), got tuple of length 3"),
-    (X, r"data must be a pair \(x, y\), got ndarray"),
-    (None, r"data must be a pair \(x, y\), got NoneType"),
-    ((X * 1e300, Y), r"x holds NaN or infinity \(as float32\) in 12 of 12 rows"),
+    ((X, Y[:-1]), r"x and y of data differ in length: x has 12 rows, y has shape \(11, 1\)"),
+    ((X, 3.0), r"x and y of data differ in length"),
+    ((X[:0], Y[:0]), "data are empty: x has no rows"),
+    (
+        (BAD_X, Y),
+        r"x of data holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 3: remove or fill them",
+    ),
+    (
+        (X, BAD_Y),
+        r"y of data holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 2: remove or fill them",
+    ),
+    ((X,), r"data must be \(x, y\) or \(x, y, weights\), got tuple of length 1"),
+    ((X, Y, Y, Y), r"data must be \(x, y\) or \(x, y, weights\), got tuple of length 4"),
+    (X, r"data must be \(x, y\) or \(x, y, weights\), got ndarray"),
+    (None, r"data must be \(x, y\) or \(x, y, weights\), got NoneType"),
+    ((X * 1e300, Y), r"x of data holds NaN or infinity \(as float32\) in 12 of 12 rows"),
 ]
 WRONG_OPTIONS = [
     ({"batch_size": 0}, "batch_size is 0; it must be an integer from 1 to 12, the number of examples"),
@@ -312,7 +318,7 @@ def nothing_runs(monkeypatch, as_a_user):
     def run(*_, **__):
         raise AssertionError("the run started")
 
-    monkeypatch.setattr(training, "_run", run)
+    monkeypatch.setattr(program, "run", run)
 
 
 @pytest.mark.parametrize(("data", "message"), WRONG_DATA, ids=range(len(WRONG_DATA)))
@@ -325,7 +331,9 @@ def test_wrong_data_are_refused(data, message, nothing_runs):
 
 
 def test_one_column_of_x_is_not_guessed(nothing_runs):
-    with pytest.raises(ValueError, match=r"x has shape \(12,\); this network takes \(n, 1\): reshape it, x\[:, None\]"):
+    with pytest.raises(
+        ValueError, match=r"x of data has shape \(12,\); this network takes \(n, 1\): reshape it, x\[:, None\]"
+    ):
         fit(oracles.network([1, 1]), (X[:, 0], Y))
 
 
@@ -350,7 +358,7 @@ def test_things_of_the_wrong_kind_are_refused(options, message, nothing_runs):
 
 @pytest.mark.parametrize("bad", [np.array([["a"], ["b"]]), np.array([[1j], [2j]]), np.array([[None], [1]])])
 def test_data_that_are_no_numbers_are_refused(bad, nothing_runs):
-    with pytest.raises(TypeError, match="y must hold numbers, got dtype"):
+    with pytest.raises(TypeError, match="y of data must hold numbers, got dtype"):
         fit(oracles.network([2, 1]), (X[:2], bad), batch_size=1)
 
 
@@ -387,11 +395,11 @@ def test_parameters_that_are_not_finite_are_refused(nothing_runs):
 
 
 def test_numpy_integers_are_the_same_program(as_a_user):
-    params, before = oracles.network([2, 2, 1]), training._run._cache_size()
+    params, before = oracles.network([2, 2, 1]), program.run._cache_size()
     fit(params, (X, Y), optimizer=SGD, epochs=2, batch_size=4)
-    once = training._run._cache_size()
+    once = program.run._cache_size()
     fit(params, (X, Y), optimizer=SGD, epochs=np.int64(3), batch_size=np.int32(4))
-    assert training._run._cache_size() == once <= before + 1
+    assert program.run._cache_size() == once <= before + 1
 
 
 def test_an_optimizer_that_wants_the_loss_gets_it():

@@ -4,8 +4,9 @@ Every function returns a `plotly.graph_objects.Figure` in one house style: show 
 or `save` it as a page that opens offline and, where Chrome is found, as a PNG.
 """
 
+from jnn.figures.convergence import convergence
 from jnn.figures.files import make_directory, png_hint, save
 from jnn.figures.lines import curves, errors_by_depth, losses
 from jnn.figures.matrices import matrix
 
-__all__ = ["curves", "errors_by_depth", "losses", "make_directory", "matrix", "png_hint", "save"]
+__all__ = ["convergence", "curves", "errors_by_depth", "losses", "make_directory", "matrix", "png_hint", "save"]

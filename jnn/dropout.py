@@ -1,0 +1,137 @@
+"""Dropout: the network in training, some of its hidden units silent for each example.
+
+With a mask mₗ, which is 0 with probability `rate` and 1 / (1 − rate) else, a hidden layer is
+
+    xₗ = mₗ ∘ h(zₗ) [+ xₗ₋₁],        zₗ = Wₗ xₗ₋₁ + bₗ,        E mₗ = 1,
+
+so that the network without masks, `jnn.predict`, needs no correction ("inverted" dropout). The masks multiply states
+and slopes alike: the derivatives solve the same triangular system (I − L) dx = D dp, with mₗ ∘ δₗ in place of δₗ.
+
+Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014; residual branches as in Huang et al. 2016.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float
+
+from jnn import activations, network, triangular
+from jnn.params import Params, Stack
+
+METHODS = ("auto", "autodiff")  # JAX differentiates the scan: the rule would gain 13% at best (width 8, depth 1000)
+
+
+def batch_output(
+    params: Params, X: Float[Array, "batch n_0"], key: Array, rate: ArrayLike, backprop: str = "auto"
+) -> Float[Array, "batch n_N"]:
+    """The outputs of a batch with every hidden unit dropped with probability `rate`, for each example by itself.
+
+    Neither the input nor the output is dropped; in residual layers the branch h(z) is, not the skip.
+
+    Args:
+      params: from `init_network_params` or `from_layers`.
+      X: (batch, n_0).
+      key: from `jax.random.key`; the same key draws the same masks.
+      rate: 0 ≤ rate < 1, see `check_rate`; it is taken to a multiple of 2⁻¹⁶. It may be traced: a new rate then
+        recompiles nothing.
+      backprop: "auto" or "autodiff"; any method where the rate is the number 0, which leaves the plain network.
+    Raises:
+      ValueError: another method, which knows no masks.
+
+    >>> params = jnn.from_layers([(np.ones((4, 1)), np.zeros(4)), (np.eye(4), np.zeros(4))], activation="identity")
+    >>> batch_output(params, jnp.ones((2, 1)), jax.random.key(0), 0.5).tolist()
+    [[2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]]
+    """
+    if isinstance(rate, (int, float)) and rate == 0:
+        return network.batch_output(params, X, backprop)  # the very same numbers; a traced 0 gives them up to rounding
+    check_backprop(backprop)
+    hidden, readout = _hidden_and_readout(params)
+    gain = (1 / (1 - jnp.asarray(rate, float))).astype(X.dtype)
+    for i, stack in enumerate(hidden):
+        keep = _keep(jax.random.fold_in(key, i), rate, _mask_shape(stack, len(X)))
+        if _by_columns(stack):
+            X = _stack_output(stack, X.T, keep, gain).T
+        else:
+            X = jax.vmap(_stack_output, (None, 0, 1, None))(stack, X, keep, gain)
+    return network.batch_output((readout,), X, backprop)
+
+
+def check_rate(rate: Any) -> float:
+    """The rate as a number, 0 ≤ rate < 1.
+
+    Raises:
+      ValueError: the rate lies outside.
+      TypeError: the rate is no number.
+
+    >>> check_rate(1)
+    Traceback (most recent call last):
+      ...
+    ValueError: dropout rate is 1; it must be at least 0 and less than 1, the probability that a unit is dropped
+    """
+    kind = None if isinstance(rate, (bool, str)) or np.ndim(rate) else np.asarray(rate).dtype
+    if kind is None or not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+        raise TypeError(f"dropout rate must be a number, got {rate!r}")
+    if not 0 <= float(rate) < 1:
+        raise ValueError(
+            f"dropout rate is {rate}; it must be at least 0 and less than 1, the probability that a unit is dropped"
+        )
+    return float(rate)
+
+
+def check_backprop(backprop: str) -> None:
+    """Refuse a way of taking derivatives that does not exist, or knows no masks."""
+    network.check_method(backprop)
+    if backprop not in METHODS:
+        raise ValueError(f"backprop {backprop!r} takes no dropout; use one of: {', '.join(METHODS)}")
+
+
+def _hidden_and_readout(params: Params) -> tuple[Params, Stack]:
+    """All layers but the last, and the last: where it is shaped like the one before, both stand in one stack."""
+    *before, last = params
+    if last.depth == 1:
+        return tuple(before), last
+    hidden, readout = (jax.tree.map(lambda leaf, part=part: leaf[part], last) for part in (slice(-1), slice(-1, None)))
+    return (*before, hidden), readout
+
+
+def _by_columns(stack: Stack) -> bool:
+    """Whether the batch stands in columns, x: (n, batch), as `predict` has it for deep and narrow stacks."""
+    return stack.depth > 1 and max(stack.w.shape[1:]) <= network.COLUMNS
+
+
+def _mask_shape(stack: Stack, batch: int) -> tuple[int, int, int]:
+    """(depth, n, batch) for columns, (depth, batch, n) else."""
+    depth, n = stack.b.shape
+    return (depth, n, batch) if _by_columns(stack) else (depth, batch, n)
+
+
+def _keep(key: Array, rate: ArrayLike, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+    """Which units stay: one draw for a whole stack, an eighth of the size of its float32 states and slopes.
+
+    A random word of 32 bits serves two units, by 16 bits each: 0.41 instead of the 0.71 ms of `jax.random.bernoulli` at
+    depth 1000, width 8, batch 32, where all else takes 1.3 ms, and half its compile time. JAX draws a whole word
+    for every entry of its own narrower types, so asking it for uint16 saves nothing. Drawing layer by layer within the
+    scan takes as long as one draw.
+    """
+    size = math.prod(shape)
+    words = jax.random.bits(key, (-(-size // 2),), jnp.uint32)
+    bits = lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:size].reshape(shape)
+    below = jnp.minimum(jnp.round(jnp.asarray(rate, float) * 2**16), 2**16 - 1)  # a rate just under 1 must not wrap
+    return bits >= below.astype(jnp.uint16)
+
+
+def _stack_output(stack: Stack, x: Array, keep: Array, gain: Array) -> Array:
+    """x_N of a stack for one example (n,), or for a batch as columns (n, batch)."""
+    h = activations.resolve(stack.activation).value
+
+    def layer(x: Array, block: Any) -> Any:
+        w, b, keep = block
+        y = jnp.where(keep, gain * h(triangular.times(w, x) + b), 0)
+        return y + x if stack.residual else y, None
+
+    return triangular.walk(layer, x, (stack.w, triangular.column(stack.b, x), keep))[0]

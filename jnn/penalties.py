@@ -1,0 +1,144 @@
+"""Penalties on the weights, Ω(p), which training adds to the loss: lasso, ridge, and the elastic net between them.
+
+A strength is data, not structure: a program compiled for one serves every other, and `jax.vmap` runs over several.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jnn.params import Params
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["l1", "l2"], meta_fields=[])
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+    """Ω(p) = l1 Σ|w| + ½ l2 Σw² over the weights of all layers; biases go free, as they do not bend the function.
+
+    The fields are typed `Any` because JAX rebuilds trees with leaves that are no numbers.
+
+    >>> Penalty(l1=0.1)
+    Penalty(l1=0.1, l2=0.0)
+    """
+
+    l1: Any = 0.0
+    l2: Any = 0.0
+
+
+def l1(strength: float | int) -> Penalty:
+    """The lasso, strength Σ|w|: weights that the loss hardly needs shrink to 0. Tibshirani 1996.
+
+    Args:
+      strength: at least 0.
+    Raises:
+      ValueError: the strength is negative or not finite.
+      TypeError: the strength is no number.
+
+    >>> l1(0.1)
+    Penalty(l1=0.1, l2=0.0)
+    """
+    return Penalty(l1=_check_number("strength", strength))
+
+
+def l2(strength: float | int) -> Penalty:
+    """Ridge, or weight decay within the gradient, ½ strength Σw². Hoerl & Kennard 1970.
+
+    Args, Raises: as for `l1`.
+
+    >>> l2(0.1)
+    Penalty(l1=0.0, l2=0.1)
+    """
+    return Penalty(l2=_check_number("strength", strength))
+
+
+def elastic_net(strength: float | int, mix: float | int = 0.5) -> Penalty:
+    """Between the two, strength (mix Σ|w| + ½ (1 − mix) Σw²). Zou & Hastie 2005.
+
+    Args:
+      strength: at least 0.
+      mix: from 0, which is `l2`, to 1, which is `l1`.
+    Raises:
+      ValueError: the strength is negative or not finite, or mix lies outside of [0, 1].
+      TypeError: one of them is no number.
+
+    >>> elastic_net(0.5, mix=0.25)
+    Penalty(l1=0.125, l2=0.375)
+    """
+    strength, mix = _check_number("strength", strength), _check_number("mix", mix)
+    if mix > 1:
+        raise ValueError(f"mix is {mix}; it must lie between 0, which is l2, and 1, which is l1")
+    return Penalty(l1=strength * mix, l2=strength * (1 - mix))
+
+
+def value(penalty: Penalty | Callable[[Params], Any], params: Params) -> Array:
+    """Ω(p), one number, in float32 at least.
+
+    Its gradient is l1 sign(w) + l2 w, where sign(0) = 0 is the choice among the subgradients of |w|.
+
+    Args:
+      penalty: from `l1`, `l2` or `elastic_net`, or a function of your own, `params -> one number`.
+      params: from `init_network_params` or `from_layers`.
+
+    >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)])
+    >>> float(value(l1(0.5), params)), float(value(l2(0.5), params))
+    (1.5, 1.25)
+    """
+    if not isinstance(penalty, Penalty):
+        return _wide(jnp.asarray(penalty(params)))
+    weights = [_wide(stack.w) for stack in params]
+    absolute = sum(jnp.sum(w * jnp.sign(w)) for w in weights)  # jnp.abs has slope 1 at 0, which would move zero weights
+    square = sum(jnp.sum(w * w) for w in weights)
+    return jnp.asarray(penalty.l1 * absolute + 0.5 * penalty.l2 * square)
+
+
+def check_penalty(penalty: Penalty | Callable[[Params], Any] | None, params: Params) -> None:
+    """Refuse what `value` could not evaluate; a function is called on shapes alone, so that nothing is computed.
+
+    Raises:
+      ValueError: a strength is negative or not finite, or the function does not return one floating-point number.
+      TypeError: neither None nor a penalty nor a function.
+
+    >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)])
+    >>> check_penalty(lambda params: params[0].w, params)
+    Traceback (most recent call last):
+      ...
+    ValueError: a penalty function must return one floating-point number, got float32 of shape (1, 1, 1)
+    """
+    if penalty is None:
+        return
+    if isinstance(penalty, Penalty):
+        _check_number("l1", penalty.l1)
+        _check_number("l2", penalty.l2)
+        return
+    if not callable(penalty):
+        raise TypeError(f"penalty must be None, l2(strength) or the like, or a function of params, got {penalty!r}")
+    try:
+        result = jax.eval_shape(penalty, params)
+    except Exception as error:
+        raise ValueError(f"penalty {penalty!r} could not be called on the parameters: {error!r}") from error
+    if not isinstance(result, jax.ShapeDtypeStruct):
+        raise ValueError(f"a penalty function must return one floating-point number, got {result!r}")
+    if result.shape != () or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise ValueError(
+            f"a penalty function must return one floating-point number, got {result.dtype} of shape {result.shape}"
+        )
+
+
+def _wide(x: Array) -> Array:
+    """In float32 at least: a sum of many small numbers in bfloat16 stops growing."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _check_number(name: str, number: Any) -> float:
+    kind = None if isinstance(number, (bool, str)) or np.ndim(number) else np.asarray(number).dtype
+    if kind is None or not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+        raise TypeError(f"{name} must be a number, got {number!r}")
+    if not 0 <= float(number) < np.inf:
+        raise ValueError(f"{name} is {number}; it must be finite and at least 0")
+    return float(number)

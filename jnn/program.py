@@ -1,0 +1,279 @@
+"""The compiled run: every epoch, with its minibatches, validation and stopping rules, in one program on the device.
+
+What shapes the program is in `Settings`; what is mere numbers is in `Knobs`, so that a new learning rate, penalty or
+limit compiles nothing anew. `run` takes as many epochs as it is told to: the host may look in between (progress,
+checkpoints, Ctrl-C) without changing a single bit of the result. Streams go through the same `_step` and `_finish`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from jnn import dropout, least_squares, losses, metrics, network, penalties, stopping
+from jnn.params import Params
+
+_ROWS = 1024  # examples predicted at once where nothing is differentiated
+
+
+class Settings(NamedTuple):
+    """What the program is made for; hashable, a static argument."""
+
+    loss: Any  # a name or a function of one example
+    smoothing: float  # of labels, in training
+    metrics: tuple[Any, ...]  # names or functions
+    optimizer: optax.GradientTransformation
+    schedule: Callable[[Array], Array] | None  # the learning rate by step
+    least_squares: bool  # whether the optimizer wants the residuals
+    size: int  # examples a step
+    backprop: str
+    compute_dtype: Any  # of forward pass and gradient, None: that of the parameters
+
+
+class Knobs(NamedTuple):
+    """Numbers that the program takes; None leaves out what they would act on."""
+
+    rate: Any  # learning rate; None where a schedule or the optimizer has its own
+    penalty: Any
+    dropout: Any  # probability
+    key: Any  # of the dropout masks
+    limits: stopping.Limits
+
+
+class Examples(NamedTuple):
+    """Rows to train on or to validate with."""
+
+    x: Array  # (n, n_0)
+    y: Array  # (n, n_N), or (n,) labels
+    weights: Array | None  # (n,), None for all ones
+
+
+class State(NamedTuple):
+    """All that is carried from epoch to epoch, and what a checkpoint holds."""
+
+    params: Params
+    optimizer: Any
+    step: Array  # updates so far
+    epoch: Array  # epochs begun so far, one that diverged included
+    reason: Array  # a number of `stopping.REASONS`
+    watch: stopping.Watch
+    best: Params  # of the best epoch
+
+
+class Sums(NamedTuple):
+    """Over the steps of an epoch."""
+
+    loss: Array  # Σ (weight of the batch) · (its loss)
+    weight: Array
+    norm: Array  # Σ ‖∂ℓ/∂p‖
+    steps: Array
+
+
+def begin(params: Params, optimizer: optax.GradientTransformation) -> State:
+    """The state before the first epoch."""
+    zero = jnp.array(0, jnp.int32)
+    watch = stopping.start(_wide(params[0].w.dtype))
+    state = optimizer.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
+    return State(params, state, zero, zero, zero, watch, params)
+
+
+@partial(jax.jit, static_argnames=("settings", "rows"))
+def run(
+    settings: Settings,
+    state: State,
+    knobs: Knobs,
+    data: Examples,
+    validation: Examples | None,
+    order: Array | None,
+    rows: int,
+    epochs: Any,
+) -> tuple[State, dict[str, Array]]:
+    """Train for `epochs` epochs, or until a rule stops it: the state then, and the history, a number an epoch.
+
+    Args:
+      order: (R, n), the examples in the order in which epoch i visits them; None where every step takes all.
+      rows: R, the most epochs of one call.
+      epochs: how many of them, at most R.
+    """
+    n, size = len(data.x), settings.size
+    steps = -(-n // size)
+    full = n % size == 0
+
+    def batch(visits: Array | None, i: Array) -> Examples:
+        """Examples of step i; a last batch that is smaller is filled up with examples of weight zero."""
+        if visits is None:
+            return data
+        index = lax.dynamic_slice(visits, (i * size,), (size,))
+        weights = None if data.weights is None else data.weights[index]
+        if not full:
+            there = (i * size + jnp.arange(size) < n).astype(_wide(data.x.dtype))
+            weights = there if weights is None else there * weights
+        return Examples(data.x[index], data.y[index], weights)
+
+    def epoch(carry: Any) -> Any:
+        i, old, history = carry
+        visits = None if order is None else order[i] if full else jnp.pad(order[i], (0, steps * size - n))
+
+        def step(i: Array, carry: Any) -> Any:
+            return _step(settings, knobs, *carry, batch(visits, i))
+
+        new, sums = lax.fori_loop(0, steps, step, (old, _no_sums(old)))
+        new, row = _finish(settings, knobs, old, new, sums, data, validation)
+        return i + 1, new, {name: history[name].at[i].set(value) for name, value in row.items()}
+
+    names = history_names(settings, knobs, training=True, validation=validation is not None)
+    history = {name: jnp.zeros(rows, state.watch.best.dtype) for name in names}
+    _, state, history = lax.while_loop(
+        lambda carry: (carry[0] < epochs) & (carry[1].reason == 0), epoch, (0, state, history)
+    )
+    return state, history
+
+
+@partial(jax.jit, static_argnames="settings")
+def steps(
+    settings: Settings, state: State, sums: Sums | None, knobs: Knobs, block: Examples, count: Array
+) -> tuple[State, Sums]:
+    """The first `count` minibatches of a block of a stream, x: (steps, size, n_0)."""
+
+    def step(i: Array, carry: Any) -> Any:
+        return _step(settings, knobs, *carry, Examples(*(None if a is None else a[i] for a in block)))
+
+    return lax.fori_loop(0, count, step, (state, _no_sums(state) if sums is None else sums))
+
+
+@partial(jax.jit, static_argnames="settings")
+def finish(
+    settings: Settings, old: State, new: State, sums: Sums, knobs: Knobs, validation: Examples | None
+) -> tuple[State, dict[str, Array]]:
+    """The end of an epoch of a stream; `old` is the state at its beginning."""
+    return _finish(settings, knobs, old, new, sums, None, validation)
+
+
+def history_names(settings: Settings, knobs: Knobs, training: bool, validation: bool) -> list[str]:
+    """What is written down of every epoch: `training` says whether the training rows can be looked at again."""
+    names = [metrics.name_of(metric) for metric in settings.metrics]
+    return [
+        "loss",
+        *(["validation_loss"] if validation else []),
+        *(names if training else []),
+        *([f"validation_{name}" for name in names] if validation else []),
+        *(["learning_rate"] if settings.schedule or knobs.rate is not None else []),
+        "gradient_norm",
+    ]
+
+
+def _step(settings: Settings, knobs: Knobs, state: State, sums: Sums, batch: Examples) -> tuple[State, Sums]:
+    """One update, p ← p + η · update(∂ℓ/∂p)."""
+    key = None if knobs.dropout is None else jax.random.fold_in(knobs.key, state.step)
+
+    def objective(params: Params) -> Array:
+        return _objective(settings, knobs, params, batch, key)
+
+    def residuals(params: Params) -> Any:
+        return least_squares.residuals(params, *batch, settings.loss, knobs.penalty, settings.backprop)
+
+    value, gradient = jax.value_and_grad(objective)(state.params)
+    extra = {"residuals": residuals} if settings.least_squares else {}  # optax's searches refuse what they do not know
+    update = optax.with_extra_args_support(settings.optimizer).update
+    updates, optimizer = update(
+        gradient, state.optimizer, state.params, value=value, grad=gradient, value_fn=objective, **extra
+    )
+    scale = state.watch.scale if (rate := _rate(settings, knobs, state)) is None else rate
+    updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+    weight = jnp.asarray(len(batch.x) if batch.weights is None else jnp.sum(batch.weights), value.dtype)
+    sums = Sums(
+        sums.loss + weight * value,
+        sums.weight + weight,
+        sums.norm + optax.tree.norm(gradient),
+        sums.steps + 1,
+    )
+    params = optax.apply_updates(state.params, updates)  # pyright: ignore[reportArgumentType]  as in `begin`
+    return state._replace(params=params, optimizer=optimizer, step=state.step + 1), sums
+
+
+def _finish(
+    settings: Settings,
+    knobs: Knobs,
+    old: State,
+    new: State,
+    sums: Sums,
+    data: Examples | None,
+    validation: Examples | None,
+) -> tuple[State, dict[str, Array]]:
+    """What is done once an epoch: history, validation, stopping; an epoch that diverged leaves the old parameters."""
+    loss = sums.loss / sums.weight
+    row = {"loss": loss, "gradient_norm": sums.norm / sums.steps}
+    if data is not None and settings.metrics:
+        row |= _metrics(settings, "", _predictions(settings, new.params, data.x), data)
+    watched = loss
+    if validation is not None:
+        predictions = _predictions(settings, new.params, validation.x)
+        watched = losses.mean_loss(losses.resolve(settings.loss), predictions, validation.y, validation.weights)
+        row |= {"validation_loss": watched} | _metrics(settings, "validation_", predictions, validation)
+    if (rate := _rate(settings, knobs, new)) is not None:
+        row["learning_rate"] = rate
+
+    finite = jnp.isfinite(loss)
+    for leaf in jax.tree.leaves(new.params):
+        finite &= jnp.all(jnp.isfinite(leaf))
+    watch, improved, reason = stopping.judge(old.watch, knobs.limits, loss, watched.astype(loss.dtype))
+    best = jax.tree.map(partial(jnp.where, improved), new.params, old.best)
+    judged = new._replace(watch=watch, best=best, reason=reason)
+    state = jax.tree.map(partial(jnp.where, finite), judged, old._replace(reason=jnp.ones_like(reason)))
+    return state._replace(epoch=old.epoch + 1), {name: value.astype(loss.dtype) for name, value in row.items()}
+
+
+def _objective(settings: Settings, knobs: Knobs, params: Params, batch: Examples, key: Any) -> Array:
+    """What is minimised: mean loss of a batch and penalty; summed in float32 at least."""
+    computed, x = params, batch.x
+    if settings.compute_dtype is not None:
+        computed, x = jax.tree.map(lambda a: a.astype(settings.compute_dtype), (params, x))
+    if key is None:
+        predictions = network.batch_output(computed, x, settings.backprop)
+    else:
+        predictions = dropout.batch_output(computed, x, key, knobs.dropout, settings.backprop)
+    loss = losses.resolve(settings.loss)
+    if settings.smoothing:
+        loss = losses.smoothed(loss, settings.smoothing)
+    value = losses.mean_loss(loss, predictions.astype(_wide(params[0].w.dtype)), batch.y, batch.weights)
+    return value if knobs.penalty is None else value + penalties.value(knobs.penalty, params)
+
+
+def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
+    """The learning rate, cuts included; None where the optimizer has its own."""
+    rate = knobs.rate if settings.schedule is None else settings.schedule(state.step)
+    return None if rate is None else rate * state.watch.scale
+
+
+def _predictions(settings: Settings, params: Params, x: Array) -> Array:
+    """ŷ of all rows, some at a time, so that the memory does not grow with their number."""
+    if settings.compute_dtype is not None:
+        params, x = jax.tree.map(lambda a: a.astype(settings.compute_dtype), (params, x))
+    predict = partial(network.batch_output, params, backprop=settings.backprop)
+    if (whole := len(x) // _ROWS * _ROWS) == 0:
+        y = predict(x)
+    else:
+        y = lax.map(predict, x[:whole].reshape(-1, _ROWS, x.shape[1])).reshape(whole, -1)
+        y = y if whole == len(x) else jnp.concatenate([y, predict(x[whole:])])
+    return y.astype(_wide(y.dtype))
+
+
+def _metrics(settings: Settings, prefix: str, predictions: Array, examples: Examples) -> dict[str, Array]:
+    return {
+        prefix + metrics.name_of(metric): metrics.resolve(metric)(predictions, examples.y, examples.weights)
+        for metric in settings.metrics
+    }
+
+
+def _no_sums(state: State) -> Sums:
+    zero = jnp.zeros_like(state.watch.best)
+    return Sums(zero, zero, zero, zero)
+
+
+def _wide(dtype: Any) -> Any:
+    """The dtype that losses are summed in: float32 at least."""
+    return jnp.promote_types(dtype, jnp.float32)

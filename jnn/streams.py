@@ -1,0 +1,135 @@
+"""Streams: data that come batch by batch, from a generator or a file larger than memory.
+
+A thread reads ahead: it checks the batches, packs them into blocks, and hands these to the device while the program
+works on the block before. Never more than `_AHEAD` blocks wait, so memory does not grow with the length of the stream.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jnn import examples
+from jnn.params import Params
+from jnn.program import Examples
+
+_AHEAD = 2  # blocks that wait for the device
+_BLOCK_ENTRIES = 2**20  # numbers of x in a block: 4 MiB
+_BLOCK_STEPS = 64  # batches in a block at most
+
+
+def is_stream(data: Any) -> bool:
+    """Whether data are batches to come, rather than (x, y) or something wrong."""
+    return not isinstance(data, (tuple, list, dict, str)) and not hasattr(data, "__array__") and (
+        callable(data) or isinstance(data, Iterable)
+    )  # fmt: skip
+
+
+class Stream:
+    """Batches (x, y) or (x, y, weights), epoch by epoch.
+
+    Args:
+      source: an iterable that begins anew for every epoch; a function from the number of the epoch (from 0) to such an
+        iterable; or an iterator, such as a generator, whose batches come once.
+      per_epoch: batches that make an epoch, None for all that the source has. An iterator needs it for more than one.
+      check: what makes a batch into checked arrays.
+    """
+
+    def __init__(self, source: Any, per_epoch: int | None, check: Callable[[Any, str], examples.Checked]) -> None:
+        self.source, self.per_epoch, self.check = source, per_epoch, check
+        self.once = isinstance(source, Iterator)
+        self.size = 0  # examples in a batch; smaller ones are filled up with examples of weight zero
+
+    def skip(self, epochs: int) -> None:
+        """Pass over what the epochs before a checkpoint used up."""
+        if self.once and epochs:
+            for _ in islice(self.source, epochs * (self.per_epoch or 0)):
+                pass
+
+    @contextmanager
+    def epoch(self, number: int) -> Iterator[Iterator[tuple[Examples, int]]]:
+        """Blocks of one epoch and how many batches each holds, read ahead by a thread that ends with the `with`."""
+        ready: queue.Queue[Any] = queue.Queue(_AHEAD)
+        stop = threading.Event()
+
+        def put(item: Any) -> bool:
+            while not stop.is_set():
+                try:
+                    ready.put(item, timeout=0.1)
+                except queue.Full:
+                    continue
+                return True
+            return False
+
+        def read() -> None:
+            try:
+                for block in self._blocks(number):
+                    if not put(block):
+                        return
+                put(None)
+            except BaseException as error:  # noqa: BLE001  whatever the user's code raises is raised where it is awaited
+                put(error)
+
+        def blocks() -> Iterator[tuple[Examples, int]]:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+
+        reader = threading.Thread(target=read, name="jnn stream", daemon=True)
+        reader.start()
+        try:
+            yield blocks()
+        finally:
+            stop.set()
+            reader.join()
+
+    def _blocks(self, number: int) -> Iterator[tuple[Examples, int]]:
+        batches = self.source(number) if callable(self.source) else self.source
+        waiting: list[examples.Checked] = []
+        for i, batch in enumerate(islice(batches, self.per_epoch)):
+            checked = self.check(batch, f"batch {i} of epoch {number + 1}")
+            if len(checked.x) > self.size:  # only the first, unless batches grow: then the program is compiled anew
+                if waiting:
+                    yield self._packed(waiting)
+                waiting, self.size = [], len(checked.x)
+            waiting.append(checked)
+            if len(waiting) == self._steps(checked.x.shape[1]):
+                yield self._packed(waiting)
+                waiting = []
+        if waiting:
+            yield self._packed(waiting)
+
+    def _steps(self, n_0: int) -> int:
+        return max(1, min(_BLOCK_STEPS, _BLOCK_ENTRIES // (self.size * n_0)))
+
+    def _packed(self, batches: list[examples.Checked]) -> tuple[Examples, int]:
+        """Batches side by side, on the device: x (steps, size, n_0), …"""
+        x, y, _ = batches[0]
+        steps = self._steps(x.shape[1])
+        block = [np.zeros((steps, self.size, *a.shape[1:]), a.dtype) for a in (x, y)]
+        weights = np.zeros((steps, self.size), jnp.promote_types(x.dtype, jnp.float32))
+        for i, batch in enumerate(batches):
+            rows = len(batch.x)
+            block[0][i, :rows], block[1][i, :rows] = batch.x, batch.y
+            weights[i, :rows] = 1 if batch.weights is None else batch.weights
+        return Examples(*map(jnp.asarray, block), jnp.asarray(weights)), len(batches)
+
+
+def checker(params: Params, loss: Any) -> Callable[[Any, str], examples.Checked]:
+    """What a stream checks its batches with; the loss itself is tried once, on the first."""
+    tried: list[bool] = []
+
+    def check(batch: Any, name: str) -> examples.Checked:
+        checked = examples.check(params, batch, loss, name)
+        if not tried:
+            examples.check_loss(loss, params[-1].w.shape[1], checked.y)
+            tried.append(True)
+        return checked
+
+    return check

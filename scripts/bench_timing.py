@@ -1,0 +1,71 @@
+"""What all groups of `bench.py` share: taking times in turns, comparing results, naming versions."""
+
+import datetime
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+import jnn
+
+
+class Time(NamedTuple):
+    """Seconds of one contestant: of its compilation, and of its runs."""
+
+    compile: float
+    minimum: float
+    median: float
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
+
+
+def race(
+    contestants: dict[str, Callable[[], Any]],
+    *,
+    seconds: float,
+    rounds: int = 5,
+    clock: Callable[[Callable[[], Any]], float] = _seconds,
+) -> dict[str, Time]:
+    """Time the contestants in turns, for about so many seconds each; the first call of each is its compilation.
+
+    `clock` runs a contestant and says how many seconds it took: one in another process has a clock of its own.
+    """
+    compile_seconds = {name: clock(run) for name, run in contestants.items()}
+    runs: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            stop = time.perf_counter() + seconds / rounds
+            runs[name].append(clock(run))
+            while time.perf_counter() < stop:
+                runs[name].append(clock(run))
+    return {
+        name: Time(max(0.0, compile_seconds[name] - min(t)), min(t), statistics.median(t)) for name, t in runs.items()
+    }
+
+
+def assert_close(reference: Any, other: Any, tolerance: float, what: str) -> None:
+    """Stop the benchmark where two contestants do not compute the same."""
+    pairs = zip(jax.tree.leaves(reference), jax.tree.leaves(other), strict=True)
+    for a, b in ((np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel()) for a, b in pairs):
+        difference = np.max(np.abs(a - b)) / max(np.max(np.abs(a)), 1e-30)
+        if not difference <= tolerance:
+            sys.exit(f"{what}: results differ by {difference:.1e} relative, allowed {tolerance:.0e}; nothing was timed")
+
+
+def versions() -> str:
+    """One line: when, on what, with what."""
+    device = jax.devices()[0]
+    return (
+        f"{datetime.date.today()} · jnn {jnn.__version__} · jax {jax.__version__} · optax {optax.__version__} · "
+        f"Python {platform.python_version()} · {device.platform} ({device.device_kind}) · {platform.machine()}"
+    )

@@ -1,0 +1,216 @@
+"""Streams: the same batches give the same run as arrays do, memory stays bounded, wrong batches are refused."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from functools import partial
+
+import jax
+import numpy as np
+import oracles
+import pytest
+
+import jnn
+from jnn import streams
+
+N = 37
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, 2))
+Y = np.sin(X.sum(axis=1, keepdims=True))
+START = oracles.network([2, 3, 3, 1])
+fit = partial(jnn.fit, optimizer="adam", learning_rate=0.01, progress=False)
+
+
+class Batches:
+    """An iterable that begins anew, in the order of the data, and counts how often it did."""
+
+    def __init__(self, size, weights=None):
+        self.size, self.weights, self.begun = size, weights, 0
+
+    def __iter__(self):
+        self.begun += 1
+        for first in range(0, N, self.size):
+            rows = slice(first, first + self.size)
+            yield (X[rows], Y[rows]) if self.weights is None else (X[rows], Y[rows], self.weights[rows])
+
+
+def generator(size, epochs):
+    for _ in range(epochs):
+        yield from Batches(size)
+
+
+def same(a, b):
+    return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2, N)], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("size", [1, 5, 37])
+@pytest.mark.parametrize("entries", [2**20, 20], ids=["one block", "small blocks"])
+def test_the_same_batches_give_the_same_run(size, weights, entries, x64, monkeypatch):
+    monkeypatch.setattr(streams, "_BLOCK_ENTRIES", entries)
+    data = (X, Y) if weights is None else (X, Y, weights)
+    arrays = fit(START, data, batch_size=size, shuffle=False, epochs=4, validation=(X, Y), metrics="r2")
+    batches = Batches(size, weights)
+    stream = fit(START, batches, epochs=4, validation=(X, Y), metrics="r2")
+    assert batches.begun == 4
+    assert oracles.apart(arrays.params, stream.params) < 1e-12
+    for name, column in stream.history.items():
+        np.testing.assert_allclose(column, arrays.history[name], rtol=1e-10, err_msg=name)
+    assert "r2" not in stream.history  # training rows cannot be looked at again
+
+
+def test_a_function_is_called_with_the_number_of_the_epoch():
+    seen = []
+
+    def batches(epoch):
+        seen.append(epoch)
+        return Batches(5)
+
+    assert same(fit(START, batches, epochs=3).params, fit(START, Batches(5), epochs=3).params)
+    assert seen == [0, 1, 2]
+
+
+def test_an_iterator_is_cut_into_epochs():
+    steps = -(-N // 5)
+    result = fit(START, generator(5, 3), epochs=3, steps_per_epoch=steps)
+    assert same(result.params, fit(START, Batches(5), epochs=3).params)
+
+
+def test_an_iterator_that_ends_early_ends_the_run():
+    result = fit(START, generator(5, 2), epochs=5, steps_per_epoch=8)
+    assert (result.epochs, result.stopped) == (2, "stream")
+    assert "the stream ended" in str(result)
+
+
+def test_steps_per_epoch_cuts_an_iterable_short():
+    result = fit(START, Batches(5), epochs=2, steps_per_epoch=3)
+    assert same(result.params, fit(START, lambda _: list(Batches(5))[:3], epochs=2).params)
+
+
+def test_batches_may_grow():
+    rows = [slice(0, 4), slice(4, 6), slice(6, 20), slice(20, N)]
+    result = fit(START, lambda _: ((X[r], Y[r]) for r in rows), epochs=2)
+    assert result.epochs == 2
+    assert np.all(np.isfinite(result.history["loss"]))
+
+
+def test_stopping_rules_hold_for_streams():
+    arrays = fit(START, (X, Y), batch_size=5, shuffle=False, epochs=200, patience=1, min_improvement=1e-3)
+    stream = fit(START, Batches(5), epochs=200, patience=1, min_improvement=1e-3)
+    assert (stream.epochs, stream.stopped) == (arrays.epochs, "patience")
+
+
+def test_the_time_is_limited_within_an_epoch():
+    def endless(epoch):
+        while True:
+            yield X[:5], Y[:5]
+
+    before = threading.active_count()
+    result = fit(START, endless, epochs=1, seconds=0.3)
+    assert result.stopped == "seconds"
+    assert not same(result.params, START)
+    assert threading.active_count() == before  # the reader has ended
+
+
+def test_what_the_stream_raises_is_raised_and_the_reader_ends():
+    def broken(epoch):
+        yield X[:5], Y[:5]
+        raise OSError("the disk is gone")
+
+    before = threading.active_count()
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(START, broken, epochs=2)
+    assert threading.active_count() == before
+
+
+def test_reading_ahead_is_bounded():
+    read, taken = [], []
+
+    def slow_check():
+        taken.append(len(read))
+
+    def batches(epoch):
+        for i in range(40):
+            read.append(i)
+            yield X[:5], Y[:5]
+
+    stream = streams.Stream(batches, None, lambda batch, _: streams.examples.check(START, batch, "mse"))
+    stream._steps = lambda n_0: 1
+    with stream.epoch(0) as blocks:
+        for _ in blocks:
+            time.sleep(0.01)
+            slow_check()
+    assert len(taken) == 40
+    assert max(ahead - i for i, ahead in enumerate(taken)) <= streams._AHEAD + 3
+
+
+def test_a_loader_of_grain_is_a_stream():
+    """What grain's DataLoader and PyTorch's are: iterables with a length and items of NumPy arrays."""
+
+    class Loader:
+        def __len__(self):
+            return 8
+
+        def __iter__(self):
+            return ([np.asarray(x), np.asarray(y)] for x, y in Batches(5))
+
+    assert same(fit(START, Loader(), epochs=2).params, fit(START, Batches(5), epochs=2).params)
+
+
+BAD = X[:5].copy()
+BAD[2, 0] = np.nan
+WRONG = [
+    (lambda _: [(X[:5], Y[:5]), (X[:5, :1], Y[:5])], {}, r"x of batch 1 of epoch 1 has shape \(5, 1\)"),
+    (lambda _: [(BAD, Y[:5])], {}, "x of batch 0 of epoch 1 holds NaN or infinity"),
+    (lambda _: [X[:5]], {}, r"batch 0 of epoch 1 must be \(x, y\) or \(x, y, weights\), got ndarray"),
+    (lambda _: [], {}, "the stream is empty"),
+    (lambda _: 3, {}, "iterable"),
+    (generator(5, 1), {"epochs": 2}, "generator is an iterator, whose batches come once, but epochs is 2"),
+    (Batches(5), {"batch_size": 5}, "batch_size belongs to arrays"),
+    (Batches(5), {"class_weight": "balanced"}, "class_weight belongs to arrays"),
+    (Batches(5), {"validation": 0.2}, "validation=0.2 cannot be split off a stream"),
+    (Batches(5), {"steps_per_epoch": 0}, "steps_per_epoch is 0; it must be an integer of at least 1"),
+    (Batches(5), {"optimizer": "bfgs", "learning_rate": None}, "take all examples at every step"),
+    (Batches(5), {"loss": lambda p, y: None}, "must return floating-point numbers"),
+]
+
+
+@pytest.mark.parametrize(("stream", "options", "message"), WRONG, ids=range(len(WRONG)))
+def test_wrong_streams_are_refused(stream, options, message, as_a_user):
+    with pytest.raises((ValueError, TypeError), match=message):
+        fit(START, stream, **options)
+
+
+@pytest.mark.slow
+def test_a_million_rows_stream_from_a_file_in_memory_that_does_not_grow_with_it(tmp_path):
+    """1,000,000 × 100 float32 is 400 MB; the peak is compared with that of a tenth of the rows."""
+    program = textwrap.dedent("""
+        import resource, sys
+        import jax, numpy as np, jnn
+        rows, path = int(sys.argv[1]), sys.argv[2]
+        x = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, 100))
+        for first in range(0, rows, 10_000):
+            x[first : first + 10_000] = np.random.default_rng(first).standard_normal((10_000, 100))
+        del x
+        def anonymous():  # pages of the file do not count: the system takes them back when it wants to
+            return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("RssAnon")) / 1024
+        peak = [0.0]
+        def batches(epoch):
+            x = np.load(path, mmap_mode="r")
+            for i, first in enumerate(np.random.default_rng(epoch).permutation(rows // 500) * 500):
+                block = np.asarray(x[first : first + 500])
+                if i % 100 == 0:
+                    peak[0] = max(peak[0], anonymous())
+                yield block, block[:, :1] - 2 * block[:, 1:2]
+        params = jnn.init_network_params([100, 16, 1], jax.random.key(0))
+        result = jnn.fit(params, batches, loss="mse", learning_rate=1e-3, epochs=1, progress=False)
+        assert result.history["loss"][0] < 2, result
+        print(peak[0])
+    """)
+    peaks = []
+    for rows in (100_000, 1_000_000):
+        command = [sys.executable, "-c", program, str(rows), str(tmp_path / "x.npy")]
+        peaks.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert peaks[1] < peaks[0] + 40, peaks  # MiB
