@@ -1,6 +1,7 @@
 """Examples to train on: checked, in the dtypes to compute with, weighted, and split off for validation."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -124,11 +125,14 @@ def validation_split(data: Checked, fraction: float, key: Array) -> tuple[Checke
 
 def check_loss(loss: Any, n_N: int, y: np.ndarray) -> None:
     """Call the loss on shapes alone: a function that cannot be traced, or returns no numbers, is refused."""
+    _check_loss(loss, n_N, y.shape[1:], jax.dtypes.canonicalize_dtype(y.dtype))
+
+
+@lru_cache(maxsize=128)  # tracing takes a millisecond, which is a tenth of a short run
+def _check_loss(loss: Any, n_N: int, shape: tuple[int, ...], dtype: Any) -> None:
     each: Callable[..., Any] = losses.resolve(loss).each
-    dtypes = jnp.float32, jax.dtypes.canonicalize_dtype(y.dtype)
-    prediction, target = map(jax.ShapeDtypeStruct, ((n_N,), y.shape[1:]), dtypes)
     try:
-        value = jax.eval_shape(each, prediction, target)
+        value = jax.eval_shape(each, jax.ShapeDtypeStruct((n_N,), jnp.float32), jax.ShapeDtypeStruct(shape, dtype))
     except Exception as error:
         raise ValueError(f"loss {loss!r} could not be called on one prediction and target: {error!r}") from error
     if not (isinstance(value, jax.ShapeDtypeStruct) and jnp.issubdtype(value.dtype, jnp.floating) and value.size):

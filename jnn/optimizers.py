@@ -22,6 +22,7 @@ class Optimizer(NamedTuple):
     learning_rate: float | None
     full_batch: bool = False  # whether it needs the same objective at every step
     least_squares: bool = False  # whether it needs the residuals and their Jacobian
+    by_leaf: bool = False  # whether it tells one array of the parameters from another
 
 
 class Rule(NamedTuple):
@@ -32,6 +33,7 @@ class Rule(NamedTuple):
     schedule: optax.Schedule | None = None
     full_batch: bool = False
     least_squares: bool = False
+    by_leaf: bool = True
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -49,7 +51,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adadelta": Optimizer(optax.adadelta, 1.0),  # finds its own scale: the rate multiplies it; Zeiler 2012
     "lion": Optimizer(optax.lion, 1e-4),  # steps of fixed size, hence the small rate; Chen et al. 2023
     "yogi": Optimizer(optax.yogi, 1e-2),
-    "lamb": Optimizer(optax.lamb, 1e-3),
+    "lamb": Optimizer(optax.lamb, 1e-3, by_leaf=True),
     # Second order, all examples at once:
     "bfgs": Optimizer(second_order.bfgs, None, full_batch=True),
     "lbfgs": Optimizer(optax.lbfgs, None, full_batch=True),  # Liu & Nocedal 1989
@@ -88,12 +90,12 @@ def resolve(
         return Rule(_clipped(optimizer, clip_norm), None)
     if optimizer not in OPTIMIZERS:
         return Rule(_clipped(_other(optimizer, rate), clip_norm), None)
-    usual, full_batch, least_squares = OPTIMIZERS[optimizer][1:]
+    _, usual, full_batch, least_squares, by_leaf = OPTIMIZERS[optimizer]
     if full_batch and not (rate is None and clip_norm is None):
         raise ValueError(f"{optimizer} finds the length of each step itself: leave learning_rate and clip_norm out")
     rate = usual if rate is None else rate
     schedule, rate = (rate, None) if callable(rate) else (None, rate)
-    return Rule(_clipped(_unit(optimizer), clip_norm), rate, schedule, full_batch, least_squares)
+    return Rule(_clipped(_unit(optimizer), clip_norm), rate, schedule, full_batch, least_squares, by_leaf)
 
 
 @lru_cache

@@ -89,15 +89,11 @@ def init_network_params(
     dtype = _check_dtype(dtype)
     plan = _plan(n, activation, residual)
     schemes = [initializers.resolve(init, layer.activation) for layer in plan]
-    keys = jax.random.split(check_key(key), len(plan))
-    stacks, first = [], 0
-    for layer, run in groupby(zip(plan, schemes, strict=True), key=lambda pair: pair[0]):
-        run_schemes = [scheme for _, scheme in run]
-        depth = len(run_schemes)
-        w, b = _draw(keys[first : first + depth], run_schemes[0], layer.n_in, layer.n_out, dtype)
-        stacks.append(Stack(w, b, layer.activation, layer.residual))
-        first += depth
-    return tuple(stacks)
+    runs = [[*run] for _, run in groupby(zip(plan, schemes, strict=True), key=lambda pair: pair[0])]
+    shapes = tuple((len(run), run[0][1], run[0][0].n_in, run[0][0].n_out) for run in runs)
+    drawn = _draw(check_key(key), shapes, dtype)
+    kinds = [run[0][0] for run in runs]
+    return tuple(Stack(w, b, kind.activation, kind.residual) for (w, b), kind in zip(drawn, kinds, strict=True))
 
 
 def layers(params: Params) -> list[tuple[Array, Array]]:
@@ -202,18 +198,28 @@ def _plan(n: tuple[int, ...], activation: ActivationLike, residual: bool) -> lis
     return [*hidden, _Layer(n[-2], n[-1], "identity", False)]
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _draw(keys: Array, scheme: initializers.Initializer, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:
-    """The weights (depth, n_out, n_in) and biases (depth, n_out) of one stack, a key a layer."""
+@partial(jax.jit, static_argnames=("shapes", "dtype"))  # in one program, or every operation is compiled by itself
+def _draw(key: Array, shapes: tuple[tuple[int, initializers.Initializer, int, int], ...], dtype: Any) -> list[Any]:
+    """Weights (depth, n_out, n_in) and biases (depth, n_out) of stacks (depth, init, n_in, n_out), a key a layer."""
+    keys = jax.random.split(key, sum(depth for depth, *_ in shapes))
+    drawn, first = [], 0
+    for depth, scheme, n_in, n_out in shapes:
 
-    def one(key: Array) -> tuple[Array, Array]:
-        key_w, key_b = jax.random.split(key)
-        w, b = scheme.weights(key_w, (n_in, n_out), dtype), scheme.biases(key_b, (n_out,), dtype)
-        if jnp.shape(w) != (n_in, n_out):
-            raise ValueError(f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {n_in, n_out}")
-        return w.T.astype(dtype), b.astype(dtype)
+        def one(key: Array, scheme: Any = scheme, n_in: int = n_in, n_out: int = n_out) -> tuple[Array, Array]:
+            key_w, key_b = jax.random.split(key)
+            w, b = scheme.weights(key_w, (n_in, n_out), dtype), scheme.biases(key_b, (n_out,), dtype)
+            if jnp.shape(w) != (n_in, n_out):
+                raise ValueError(
+                    f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {n_in, n_out}"
+                )
+            return w.T.astype(dtype), b.astype(dtype)
 
-    return jax.vmap(one)(keys)
+        if depth == 1:  # vmap over one would take longer to compile
+            drawn.append(tuple(a[None] for a in one(keys[first])))
+        else:
+            drawn.append(jax.vmap(one)(keys[first : first + depth]))
+        first += depth
+    return drawn
 
 
 def check_key(key: Any) -> Array:

@@ -15,6 +15,7 @@ import optax
 from jax import Array, lax
 
 from jnn import dropout, least_squares, losses, metrics, network, penalties, stopping
+from jnn.layout import Layout
 from jnn.params import Params
 
 _ROWS = 1024  # examples predicted at once where nothing is differentiated
@@ -22,6 +23,8 @@ _ROWS = 1024  # examples predicted at once where nothing is differentiated
 
 class Settings(NamedTuple):
     """What the program is made for; hashable, a static argument."""
+
+    layout: Layout | None  # of small parameters in one vector; None keeps them as a tree
 
     loss: Any  # a name or a function of one example
     smoothing: float  # of labels, in training
@@ -53,32 +56,28 @@ class Examples(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that is carried from epoch to epoch, and what a checkpoint holds."""
+    """All that is carried from epoch to epoch, and what a checkpoint holds; parameters as `Settings.layout` says."""
 
-    params: Params
+    params: Any
     optimizer: Any
     step: Array  # updates so far
     epoch: Array  # epochs begun so far, one that diverged included
     reason: Array  # a number of `stopping.REASONS`
-    watch: stopping.Watch
-    best: Params  # of the best epoch
+    watch: Array  # a `stopping.Watch` as one vector
+    best: Any  # parameters of the best epoch
 
 
-class Sums(NamedTuple):
-    """Over the steps of an epoch."""
-
-    loss: Array  # Σ (weight of the batch) · (its loss)
-    weight: Array
-    norm: Array  # Σ ‖∂ℓ/∂p‖
-    steps: Array
-
-
-def begin(params: Params, optimizer: optax.GradientTransformation) -> State:
+def begin(settings: Settings, params: Params) -> State:
     """The state before the first epoch."""
     zero = jnp.array(0, jnp.int32)
-    watch = stopping.start(_wide(params[0].w.dtype))
-    state = optimizer.init(params)  # pyright: ignore[reportArgumentType]  optax's type of a tree knows no dataclass
-    return State(params, state, zero, zero, zero, watch, params)
+    watch = jnp.asarray(stopping.START, _wide(params[0].w.dtype))
+    p: Any = params if settings.layout is None else jnp.asarray(settings.layout.flatten(jax.device_get(params)))
+    return State(p, settings.optimizer.init(p), zero, zero, zero, watch, p)
+
+
+def restored(settings: Settings, p: Any) -> Params:
+    """Parameters of a state, as a network's again."""
+    return p if settings.layout is None else settings.layout.restore(p)
 
 
 @partial(jax.jit, static_argnames=("settings", "rows"))
@@ -91,8 +90,8 @@ def run(
     order: Array | None,
     rows: int,
     epochs: Any,
-) -> tuple[State, dict[str, Array]]:
-    """Train for `epochs` epochs, or until a rule stops it: the state then, and the history, a number an epoch.
+) -> tuple[State, Array]:
+    """Train for `epochs` epochs, or until a rule stops it: the state then, and (R, names) numbers of `history_names`.
 
     Args:
       order: (R, n), the examples in the order in which epoch i visits them; None where every step takes all.
@@ -123,10 +122,10 @@ def run(
 
         new, sums = lax.fori_loop(0, steps, step, (old, _no_sums(old)))
         new, row = _finish(settings, knobs, old, new, sums, data, validation)
-        return i + 1, new, {name: history[name].at[i].set(value) for name, value in row.items()}
+        return i + 1, new, history.at[i].set(row)
 
     names = history_names(settings, knobs, training=True, validation=validation is not None)
-    history = {name: jnp.zeros(rows, state.watch.best.dtype) for name in names}
+    history = jnp.zeros((rows, len(names)), state.watch.dtype)
     _, state, history = lax.while_loop(
         lambda carry: (carry[0] < epochs) & (carry[1].reason == 0), epoch, (0, state, history)
     )
@@ -135,8 +134,8 @@ def run(
 
 @partial(jax.jit, static_argnames="settings")
 def steps(
-    settings: Settings, state: State, sums: Sums | None, knobs: Knobs, block: Examples, count: Array
-) -> tuple[State, Sums]:
+    settings: Settings, state: State, sums: Array | None, knobs: Knobs, block: Examples, count: Array
+) -> tuple[State, Array]:
     """The first `count` minibatches of a block of a stream, x: (steps, size, n_0)."""
 
     def step(i: Array, carry: Any) -> Any:
@@ -147,8 +146,8 @@ def steps(
 
 @partial(jax.jit, static_argnames="settings")
 def finish(
-    settings: Settings, old: State, new: State, sums: Sums, knobs: Knobs, validation: Examples | None
-) -> tuple[State, dict[str, Array]]:
+    settings: Settings, old: State, new: State, sums: Array, knobs: Knobs, validation: Examples | None
+) -> tuple[State, Array]:
     """The end of an epoch of a stream; `old` is the state at its beginning."""
     return _finish(settings, knobs, old, new, sums, None, validation)
 
@@ -166,32 +165,28 @@ def history_names(settings: Settings, knobs: Knobs, training: bool, validation: 
     ]
 
 
-def _step(settings: Settings, knobs: Knobs, state: State, sums: Sums, batch: Examples) -> tuple[State, Sums]:
+def _step(settings: Settings, knobs: Knobs, state: State, sums: Array, batch: Examples) -> tuple[State, Array]:
     """One update, p ← p + η · update(∂ℓ/∂p)."""
     key = None if knobs.dropout is None else jax.random.fold_in(knobs.key, state.step)
 
-    def objective(params: Params) -> Array:
-        return _objective(settings, knobs, params, batch, key)
+    def objective(p: Any) -> Array:
+        return _objective(settings, knobs, restored(settings, p), batch, key)
 
-    def residuals(params: Params) -> Any:
-        return least_squares.residuals(params, *batch, settings.loss, knobs.penalty, settings.backprop)
+    def residuals(p: Any) -> Any:
+        return least_squares.residuals(restored(settings, p), *batch, settings.loss, knobs.penalty, settings.backprop)
 
-    value, gradient = jax.value_and_grad(objective)(state.params)
+    value, gradient = _value_and_gradient(settings, knobs, state.params, batch, key)
     extra = {"residuals": residuals} if settings.least_squares else {}  # optax's searches refuse what they do not know
     update = optax.with_extra_args_support(settings.optimizer).update
     updates, optimizer = update(
         gradient, state.optimizer, state.params, value=value, grad=gradient, value_fn=objective, **extra
     )
-    scale = state.watch.scale if (rate := _rate(settings, knobs, state)) is None else rate
+    scale = stopping.Watch(*state.watch).scale if (rate := _rate(settings, knobs, state)) is None else rate
     updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
     weight = jnp.asarray(len(batch.x) if batch.weights is None else jnp.sum(batch.weights), value.dtype)
-    sums = Sums(
-        sums.loss + weight * value,
-        sums.weight + weight,
-        sums.norm + optax.tree.norm(gradient),
-        sums.steps + 1,
-    )
-    params = optax.apply_updates(state.params, updates)  # pyright: ignore[reportArgumentType]  as in `begin`
+    norm = optax.tree.norm(gradient) if settings.layout is None else jnp.sqrt(jnp.vdot(gradient, gradient))
+    sums = sums + jnp.stack([weight * value, weight, norm.astype(value.dtype), jnp.ones_like(value)])
+    params = optax.apply_updates(state.params, updates)
     return state._replace(params=params, optimizer=optimizer, step=state.step + 1), sums
 
 
@@ -200,18 +195,19 @@ def _finish(
     knobs: Knobs,
     old: State,
     new: State,
-    sums: Sums,
+    sums: Array,
     data: Examples | None,
     validation: Examples | None,
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[State, Array]:
     """What is done once an epoch: history, validation, stopping; an epoch that diverged leaves the old parameters."""
-    loss = sums.loss / sums.weight
-    row = {"loss": loss, "gradient_norm": sums.norm / sums.steps}
+    total, weight, norms, steps = sums
+    loss = total / weight
+    row = {"loss": loss, "gradient_norm": norms / steps}
     if data is not None and settings.metrics:
-        row |= _metrics(settings, "", _predictions(settings, new.params, data.x), data)
+        row |= _metrics(settings, "", _predictions(settings, restored(settings, new.params), data.x), data)
     watched = loss
     if validation is not None:
-        predictions = _predictions(settings, new.params, validation.x)
+        predictions = _predictions(settings, restored(settings, new.params), validation.x)
         watched = losses.mean_loss(losses.resolve(settings.loss), predictions, validation.y, validation.weights)
         row |= {"validation_loss": watched} | _metrics(settings, "validation_", predictions, validation)
     if (rate := _rate(settings, knobs, new)) is not None:
@@ -220,11 +216,24 @@ def _finish(
     finite = jnp.isfinite(loss)
     for leaf in jax.tree.leaves(new.params):
         finite &= jnp.all(jnp.isfinite(leaf))
-    watch, improved, reason = stopping.judge(old.watch, knobs.limits, loss, watched.astype(loss.dtype))
-    best = jax.tree.map(partial(jnp.where, improved), new.params, old.best)
-    judged = new._replace(watch=watch, best=best, reason=reason)
-    state = jax.tree.map(partial(jnp.where, finite), judged, old._replace(reason=jnp.ones_like(reason)))
-    return state._replace(epoch=old.epoch + 1), {name: value.astype(loss.dtype) for name, value in row.items()}
+    watch, improved, reason = stopping.judge(stopping.Watch(*old.watch), knobs.limits, loss, watched.astype(loss.dtype))
+    state = new._replace(
+        params=jax.tree.map(partial(jnp.where, finite), new.params, old.params),
+        best=jax.tree.map(partial(jnp.where, finite & improved), new.params, old.best),
+        watch=jnp.where(finite, jnp.stack(watch).astype(old.watch.dtype), old.watch),
+        reason=jnp.where(finite, reason, 1),
+        epoch=old.epoch + 1,
+    )
+    names = history_names(settings, knobs, training=data is not None, validation=validation is not None)
+    return state, jnp.stack([row[name].astype(loss.dtype) for name in names])
+
+
+def _value_and_gradient(settings: Settings, knobs: Knobs, p: Any, batch: Examples, key: Any) -> tuple[Array, Any]:
+    """The objective and its gradient, which lies as the parameters do."""
+    value, gradient = jax.value_and_grad(lambda params: _objective(settings, knobs, params, batch, key))(
+        restored(settings, p)
+    )
+    return value, gradient if settings.layout is None else settings.layout.flatten(gradient)
 
 
 def _objective(settings: Settings, knobs: Knobs, params: Params, batch: Examples, key: Any) -> Array:
@@ -246,7 +255,7 @@ def _objective(settings: Settings, knobs: Knobs, params: Params, batch: Examples
 def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
     """The learning rate, cuts included; None where the optimizer has its own."""
     rate = knobs.rate if settings.schedule is None else settings.schedule(state.step)
-    return None if rate is None else rate * state.watch.scale
+    return None if rate is None else rate * stopping.Watch(*state.watch).scale
 
 
 def _predictions(settings: Settings, params: Params, x: Array) -> Array:
@@ -269,9 +278,9 @@ def _metrics(settings: Settings, prefix: str, predictions: Array, examples: Exam
     }
 
 
-def _no_sums(state: State) -> Sums:
-    zero = jnp.zeros_like(state.watch.best)
-    return Sums(zero, zero, zero, zero)
+def _no_sums(state: State) -> Array:
+    """(4,), over the steps of an epoch: Σ (weight of the batch) · (its loss), Σ weight, Σ ‖∂ℓ/∂p‖, how many steps."""
+    return jnp.zeros(4, state.watch.dtype)
 
 
 def _wide(dtype: Any) -> Any:

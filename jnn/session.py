@@ -16,9 +16,10 @@ import numpy as np
 
 from jnn import checkpoints, program, progress
 from jnn.checkpoints import Checkpoint
+from jnn.params import Params
 from jnn.program import Examples, Knobs, Settings, State
 from jnn.results import Fit
-from jnn.stopping import REASONS
+from jnn.stopping import REASONS, Watch
 from jnn.streams import Stream
 
 _ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
@@ -31,6 +32,7 @@ class Session:
 
     Args:
       settings, knobs, state: see `program`.
+      names: of the history's columns.
       epochs: to be done in all, those before a checkpoint included.
       generator: of the orders of visits.
       best: whether the result is the best parameters rather than the last.
@@ -43,6 +45,7 @@ class Session:
         settings: Settings,
         knobs: Knobs,
         state: State,
+        names: list[str],
         *,
         epochs: int,
         generator: np.random.Generator,
@@ -53,17 +56,17 @@ class Session:
         checkpoint: Checkpoint | None,
         identity: dict[str, Any],
     ) -> None:
-        self.settings, self.knobs, self.state = settings, knobs, state
+        self.settings, self.knobs, self.state, self.names = settings, knobs, state, names
         self.epochs, self.generator, self.best = epochs, generator, best
         self.seconds, self.callback, self.shown = seconds, callback, shown
         self.checkpoint, self.identity = checkpoint, identity
-        self.history: dict[str, list[np.ndarray]] = {}
+        self.history: list[np.ndarray] = []  # (epochs, names), part after part
         self.done = self.resumed = 0
         self.compile_seconds = self.earlier_seconds = 0.0
         self.started = self.written = time.perf_counter()
         self.stopped: str | None = None
         if checkpoint and (found := checkpoints.latest(checkpoint, state, identity)):
-            self.state, self.history = found.tree, {name: [column] for name, column in found.history.items()}
+            self.state, self.history = found.tree, [np.stack([found.history[name] for name in names], axis=1)]
             self.done = self.resumed = found.epoch
             self.earlier_seconds = found.record["seconds"]
             self.generator.bit_generator.state = found.record["generator"]
@@ -72,34 +75,48 @@ class Session:
     def train(self, data: Examples, validation: Examples | None, shuffle: bool) -> None:
         """Epochs over arrays."""
         n = len(data.x)
-        whole = self.settings.size == n  # then the order does not matter
+        shuffle &= self.settings.size < n  # where a step takes all, the order does not matter
         rows = max(1, min(_ORDER_ENTRIES // n, 4096))
-        order = None if whole else np.tile(np.arange(n, dtype=np.int32), (rows, 1))
+        in_order = np.tile(np.arange(n, dtype=np.int32), (rows, 1)) if self.settings.size < n else None
 
-        def run(count: int) -> tuple[State, dict[str, Any]]:
+        def drawn(count: int) -> np.ndarray | None:
+            """Orders of so many epochs; and the generator before they were drawn is kept, for a checkpoint."""
+            self.generator_state = self.generator.bit_generator.state
+            if not shuffle or in_order is None:
+                return in_order
+            order = in_order.copy()
+            order[:count] = self.generator.permuted(in_order[:count], axis=1)
+            return order
+
+        def run(order: np.ndarray | None, count: int) -> tuple[State, Any]:
             return program.run(self.settings, self.state, self.knobs, data, validation, order, rows, count)
 
-        self._compile(lambda: run(0))
-        work = n * sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
-        chunk = max(1, _FIRST_CHUNK // work)
+        def next_count(done: int, chunk: int) -> int:
+            count = min(rows, self.epochs - done, chunk)
+            if self.checkpoint and (every := self.checkpoint.every_epochs):
+                count = min(count, every - done % every)
+            return max(count, 0)
+
+        self._compile(lambda: run(in_order, 0))
+        chunk = max(1, _FIRST_CHUNK // (n * sum(leaf.size for leaf in jax.tree.leaves(self.state.params))))
+        count = next_count(self.done, chunk)
+        order = drawn(count)
         with self._looking_on() as (bar, interrupt):
             while self.done < self.epochs and not self.stopped:
-                count = min(rows, self.epochs - self.done, chunk)
-                if self.checkpoint and (every := self.checkpoint.every_epochs):
-                    count = min(count, every - self.done % every)
-                if order is not None and shuffle:
-                    visits = np.tile(np.arange(n, dtype=np.int32), (count, 1))
-                    order[:count] = self.generator.permuted(visits, axis=1)
                 before = time.perf_counter()
-                self.state, history = run(count)
+                self.state, history = run(order, count)
+                following = next_count(self.done + count, chunk)
+                order = drawn(following)  # while the device is busy
                 epoch, history = jax.device_get((self.state.epoch, history))
-                self._look(bar, interrupt, history, int(epoch) - self.done)
                 rate = count / max(time.perf_counter() - before, 1e-6)
                 chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
+                self._look(bar, interrupt, history, int(epoch) - self.done)
+                count = following
 
     def train_stream(self, stream: Stream, validation: Examples | None) -> None:
         """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
         stream.skip(self.done)
+        self.generator_state = self.generator.bit_generator.state
         with self._looking_on() as (bar, interrupt):
             while self.done < self.epochs and not self.stopped:
                 old, sums = self.state, None
@@ -119,20 +136,21 @@ class Session:
                     self.stopped = "stream"
                     return
                 self.state, row = program.finish(self.settings, old, self.state, sums, self.knobs, validation)
-                self._look(bar, interrupt, {name: value[None] for name, value in jax.device_get(row).items()}, 1)
+                self._look(bar, interrupt, jax.device_get(row)[None], 1)
 
     def result(self) -> Fit:
         """What was reached so far."""
         state = self.state
-        since_best, reason = jax.device_get((state.watch.since_best, state.reason))
-        best_epoch = self.done - int(REASONS[reason] == "diverged") - int(since_best)
-        params = state.best if self.best and best_epoch else state.params
+        watch, reason = jax.device_get((state.watch, state.reason))
+        best_epoch = self.done - int(REASONS[reason] == "diverged") - int(Watch(*watch).since_best)
+        last = self._params(state.params)
+        best = last if best_epoch == self.done else self._params(state.best)
         return Fit(
-            params,
-            state.params,
-            state.best,
+            best if self.best and best_epoch else last,
+            last,
+            best,
             best_epoch,
-            self._columns() or {"loss": np.zeros(0, state.watch.best.dtype)},
+            self._columns(),
             self.stopped or "epochs",
             self.compile_seconds,
             self._seconds(),
@@ -153,27 +171,31 @@ class Session:
         jax.block_until_ready(self.state)
         self.earlier_seconds, self.started = self._seconds(), np.inf
 
-    def _look(self, bar: Any, interrupt: progress.Interrupt, history: dict[str, Any], ran: int) -> None:
+    def _look(self, bar: Any, interrupt: progress.Interrupt, history: np.ndarray, ran: int) -> None:
         """After a chunk: everything that the host does."""
-        for name, column in history.items():
-            self.history.setdefault(name, []).append(np.asarray(column)[:ran])
+        self.history.append(history[:ran])
         self.done += ran
         self._judge()
         if bar:
             bar.update(ran)
-            shown = [name for name in ("loss", "validation_loss") if name in self.history]
-            bar.set_postfix({name: f"{self.history[name][-1][-1]:.4g}" for name in shown})
+            last = zip(self.names, self.history[-1][-1], strict=True)
+            bar.set_postfix({name: f"{value:.4g}" for name, value in last if name in ("loss", "validation_loss")})
         if self.callback and self.callback(self.result()) and not self.stopped:
             self.stopped = "callback"
         self._stop_early(interrupt)
         if self.checkpoint:
             self._write(self.checkpoint)
 
+    def _params(self, p: Any) -> Params:
+        """A network's parameters from those of a state."""
+        if self.settings.layout is None:
+            return p
+        return jax.tree.map(jnp.asarray, self.settings.layout.restore(jax.device_get(p)))
+
     def _columns(self) -> dict[str, np.ndarray]:
-        """The history so far, losses first and what is seldom looked at last."""
-        places = {"loss": 0, "validation_loss": 1, "learning_rate": 3, "gradient_norm": 4}
-        names = sorted(self.history, key=lambda name: (places.get(name, 2), name))
-        return {name: np.concatenate(self.history[name]) for name in names}
+        """The history so far."""
+        table = np.concatenate([np.zeros((0, len(self.names)), self.state.watch.dtype), *self.history])
+        return {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(self.names)}
 
     def _judge(self) -> None:
         reason = REASONS[int(self.state.reason)]
@@ -193,7 +215,7 @@ class Session:
         now, every = time.perf_counter(), checkpoint.every_epochs
         due = self.done % every == 0 if every else now - self.written >= (checkpoint.every_seconds or 0)
         if due or self.stopped or self.done >= self.epochs:
-            record = {"seconds": self._seconds(), "generator": self.generator.bit_generator.state}
+            record = {"seconds": self._seconds(), "generator": self.generator_state}
             checkpoints.write(checkpoint, self.done, self.state, self.identity, record, self._columns())
             self.written = now
 

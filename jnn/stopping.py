@@ -85,19 +85,16 @@ def limits(
 
 
 class Watch(NamedTuple):
-    """What is remembered from epoch to epoch to decide by."""
+    """What is remembered from epoch to epoch to decide by; one vector in the compiled program, `jnp.stack(watch)`."""
 
-    best: Array  # the least watched loss so far
-    since_best: Array  # epochs
-    since_cut: Array  # epochs since best or the last cut
-    scale: Array  # product of the cuts of the learning rate
-    previous: Array  # training loss
+    best: Any  # the least watched loss so far
+    since_best: Any  # epochs
+    since_cut: Any  # epochs since best or the last cut
+    scale: Any  # product of the cuts of the learning rate
+    previous: Any  # training loss
 
 
-def start(dtype: Any) -> Watch:
-    """Before the first epoch."""
-    infinite, zero = jnp.array(np.inf, dtype), jnp.array(0, jnp.int32)
-    return Watch(infinite, zero, zero, jnp.array(1, dtype), infinite)
+START = Watch(best=np.inf, since_best=0, since_cut=0, scale=1, previous=np.inf)
 
 
 def judge(watch: Watch, limits: Limits, loss: Array, watched: Array) -> tuple[Watch, Array, Array]:
@@ -110,7 +107,8 @@ def judge(watch: Watch, limits: Limits, loss: Array, watched: Array) -> tuple[Wa
     change = jnp.abs(loss - watch.previous)
     settled = change <= limits.tolerance * jnp.maximum(jnp.abs(loss), jnp.abs(watch.previous))
     settled &= jnp.isfinite(watch.previous)  # ∞ ≤ ∞ before the second epoch
-    reason = jnp.select([watched <= limits.target, since_best >= limits.patience, settled], [2, 3, 4], 0)
-    best = jnp.where(improved, watched, watch.best).astype(watch.best.dtype)
-    watch = Watch(best, since_best, jnp.where(cut, 0, since_cut), scale.astype(watch.scale.dtype), loss)
-    return watch, improved, reason.astype(jnp.int32)
+    reason = jnp.where(settled, 4, 0)
+    reason = jnp.where(since_best >= limits.patience, 3, reason)
+    reason = jnp.where(watched <= limits.target, 2, reason)
+    best = jnp.where(improved, watched, watch.best)
+    return Watch(best, since_best, jnp.where(cut, 0, since_cut), scale, loss), improved, reason.astype(jnp.int32)

@@ -1,7 +1,7 @@
 """Streams: data that come batch by batch, from a generator or a file larger than memory.
 
-A thread reads ahead: it checks the batches, packs them into blocks, and hands these to the device while the program
-works on the block before. Never more than `_AHEAD` blocks wait, so memory does not grow with the length of the stream.
+A thread reads ahead: it checks the batches and packs them into blocks, which go to the device while the program works
+on the block before. Never more than `_AHEAD` blocks wait, so memory does not grow with the length of the stream.
 """
 
 import queue
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -79,7 +80,8 @@ class Stream:
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                yield item
+                # not in the reader: contexts such as jax.enable_x64 hold for one thread
+                yield jax.tree.map(jnp.asarray, item[0]), item[1]
 
         reader = threading.Thread(target=read, name="jnn stream", daemon=True)
         reader.start()
@@ -109,7 +111,7 @@ class Stream:
         return max(1, min(_BLOCK_STEPS, _BLOCK_ENTRIES // (self.size * n_0)))
 
     def _packed(self, batches: list[examples.Checked]) -> tuple[Examples, int]:
-        """Batches side by side, on the device: x (steps, size, n_0), …"""
+        """Batches side by side: x (steps, size, n_0), …"""
         x, y, _ = batches[0]
         steps = self._steps(x.shape[1])
         block = [np.zeros((steps, self.size, *a.shape[1:]), a.dtype) for a in (x, y)]
@@ -118,7 +120,7 @@ class Stream:
             rows = len(batch.x)
             block[0][i, :rows], block[1][i, :rows] = batch.x, batch.y
             weights[i, :rows] = 1 if batch.weights is None else batch.weights
-        return Examples(*map(jnp.asarray, block), jnp.asarray(weights)), len(batches)
+        return Examples(*block, weights), len(batches)
 
 
 def checker(params: Params, loss: Any) -> Callable[[Any, str], examples.Checked]:

@@ -13,6 +13,7 @@ from jax import Array
 from jnn import checkpoints, dropout, examples, least_squares, losses, network, optimizers, penalties, program, stopping
 from jnn import metrics as measures
 from jnn.data import host_generator
+from jnn.layout import layout
 from jnn.params import Params, check_key, check_params, sizes
 from jnn.results import Fit
 from jnn.sealed import fingerprint
@@ -144,6 +145,7 @@ def fit(
     size = 0 if isinstance(train, Stream) else _batch_size(batch_size, len(train.x), rule, optimizer)
 
     settings = program.Settings(
+        None if rule.by_leaf else layout(params, in_order=rule.least_squares),
         loss,
         float(label_smoothing),
         metrics,
@@ -164,7 +166,8 @@ def fit(
     session = Session(
         settings,
         knobs,
-        program.begin(params, rule.transformation),
+        program.begin(settings, params),
+        program.history_names(settings, knobs, not streamed, held is not None),
         epochs=int(epochs),
         generator=host_generator(key),
         best=patience is not None,
@@ -241,7 +244,7 @@ def _check_options(
     label_smoothing: Any,
 ) -> None:
     check_params(params)
-    if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(params)):
+    if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params))):
         raise ValueError("params hold NaN or infinity before any step: draw them anew, or load a finite state")
     _check_int("epochs", epochs, 0)
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Row(NamedTuple):
     title: str
     make: Callable[[], Case]
     tolerance: float = 1e-3  # of the final loss, relative
-    compared: int | None = None  # the steps after which losses are compared, where the whole run amplifies differences
+    compared: int | None = None  # the steps after which losses are compared, where the whole run amplifies rounding
     products: bool = False  # also show the matrix products alone
 
 
@@ -61,7 +62,7 @@ def fit(quick: bool) -> None:
             chosen = {name: peer for name, peer in contestants.items() if peer.kind in kinds}
             _case(row, case, chosen, Path(folder) / f"{i}.npz", seconds=1 if quick else 5)
             if i == 0:
-                _cold({n: p for n, p in chosen.items() if p.kind == "peer"}, Path(folder) / "0.npz", 2 if quick else 5)
+                _cold({n: p for n, p in chosen.items() if p.kind == "peer"}, Path(folder) / "0.npz", 1 if quick else 5)
 
 
 # ---- the cases ----
@@ -70,14 +71,20 @@ def fit(quick: bool) -> None:
 def _rows(quick: bool) -> list[Row]:
     shallow = [
         Row("ten features: 10–100–1 relu, 850 rows, batch 50", lambda: _ten_features(100, 1, 5 if quick else 50)),
-        Row("digits: 64–100–10 relu, 1,437 rows, batch 200", lambda: _digits(10 if quick else 100)),
+        # rare pixels have gradients as small as ε
+        Row(
+            "digits: 64–100–10 relu, 1,437 rows, batch 200",
+            lambda: _digits(10 if quick else 100),
+            compared=None if quick else 80,
+        ),
     ]
     if quick:
         return shallow
     return [
         *shallow,
-        Row("wide: 32–512–512–512–1 relu, 8,192 rows, batch 64", _wide, products=True),
-        Row("narrow: 10–32×16–1 tanh, 850 rows, batch 50", lambda: _ten_features(16, 32, 20)),
+        # the first steps overshoot, 13.4 → 1.3 → 8.3: the signs of a few vanishing gradients, rounded, soon move it all
+        Row("wide: 32–512–512–512–1 relu, 8,192 rows, batch 64", _wide, compared=3, products=True),
+        Row("narrow: 10–32×16–1 tanh, 850 rows, batch 50", lambda: _ten_features(16, 32, 20), compared=17),
         Row("deep: 8–1,000×8–1 tanh, batch 32, 20 steps", _deep),
     ]
 
@@ -85,7 +92,7 @@ def _rows(quick: bool) -> list[Row]:
 def _given(sizes: list[int], activation: str, x: Any, y: Any, batch: int, epochs: int, loss: str = "mse") -> Case:
     """He's weights for relu, orthogonal ones of gain 1 for tanh; no biases."""
     generator, vectors = np.random.default_rng(0), []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         w = generator.normal(size=(max(n_in, n_out), min(n_in, n_out)))
         if activation == "tanh":
             w = np.linalg.qr(w)[0]
@@ -122,9 +129,15 @@ def _deep() -> Case:
 
 
 def _shortened(case: Case, steps: int) -> Case:
-    """The same run after fewer steps: whole epochs, or a part of the first one."""
+    """The same run after fewer steps: whole epochs, or a part of the first one.
+
+    Where gradients are as small as ε, it matters whether ε is added before or after the bias correction, and libraries
+    differ there: ε is so small here that it does not.
+    """
     rows = min(len(case.x), steps * case.batch)
-    return case._replace(x=case.x[:rows], y=case.y[:rows], epochs=max(1, steps // -(-len(case.x) // case.batch)))
+    return case._replace(
+        x=case.x[:rows], y=case.y[:rows], epochs=max(1, steps // -(-len(case.x) // case.batch)), epsilon=1e-12
+    )
 
 
 # ---- one contestant in a process of its own ----
@@ -170,7 +183,7 @@ class Worker:
 
 
 def _started(contestants: dict[str, Peer], path: Path) -> dict[str, Worker]:
-    """The contestants' processes after their first runs; of one that fails or takes too long there is a line instead."""
+    """The contestants' processes after their first runs; of one that fails or takes too long a line."""
     workers = {}
     for name, peer in contestants.items():
         try:
@@ -187,11 +200,13 @@ def _case(row: Row, case: Case, contestants: dict[str, Peer], path: Path, *, sec
     print(f"\n{row.title}, {case.epochs} epochs, {case.loss}")
     if row.compared:
         _shortened(case, row.compared).save(path)
-        _compare(row, _started(contestants, path), contestants, keep=False)
+        _compare(
+            row, _started({n: p for n, p in contestants.items() if p.kind != "products"}, path), contestants, False
+        )
     case.save(path)
     workers = _started(contestants, path)
     if not row.compared:
-        _compare(row, workers, contestants, keep=True)
+        _compare(row, workers, contestants, True)
     times = race({name: w.seconds for name, w in workers.items()}, seconds=seconds, clock=lambda run: run())
     for worker in workers.values():
         worker.stop()
@@ -210,10 +225,12 @@ def _case(row: Row, case: Case, contestants: dict[str, Peer], path: Path, *, sec
     products = [t.minimum for n, t in times.items() if contestants[n].kind == "products"]
     if products:
         rate = operations(case) / min(products) / 1e9
-        print(f"the machine's products: {rate:.0f} GFLOP/s; jnn takes {own / min(products):.2f} times as long as they do")
+        print(
+            f"the machine's products: {rate:.0f} GFLOP/s; jnn takes {own / min(products):.2f} times as long as they do"
+        )
 
 
-def _compare(row: Row, workers: dict[str, Worker], contestants: dict[str, Peer], *, keep: bool) -> None:
+def _compare(row: Row, workers: dict[str, Worker], contestants: dict[str, Peer], keep: bool) -> None:
     """Stop the benchmark where a contestant's loss is another than jnn's."""
     own = workers["jnn"].loss
     off = {n: abs(w.loss / own - 1) for n, w in workers.items() if contestants[n].kind != "products"}
@@ -221,7 +238,7 @@ def _compare(row: Row, workers: dict[str, Worker], contestants: dict[str, Peer],
     if not keep or not off[worst] <= row.tolerance:
         for worker in workers.values():
             worker.stop()
-    where = f"after {row.compared} steps: the whole run amplifies differences" if row.compared else "the whole run"
+    where = f"after {row.compared} steps, ε = 1e-12" if row.compared else "the whole run"
     if not off[worst] <= row.tolerance:
         listed = ", ".join(f"{name} {workers[name].loss:.7g}" for name in off)
         sys.exit(f"{row.title}: losses differ by {off[worst]:.1e} relative ({where}); nothing was timed: {listed}")

@@ -4,8 +4,11 @@ Both train as their documentation does, a Python loop over a compiled step. Deep
 equal layers stacked and scanned, as both documentations advise for them; and one run is compiled whole by hand, which
 is what somebody who knows JAX well can have.
 """
+# the libraries are extras of this benchmark
+# pyright: reportMissingImports=false
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +97,7 @@ def _equinox_step(case: "Case") -> tuple[Any, Callable[..., Any]]:
     import jax
     import optax
 
-    objective, optimizer = _objective(case), optax.adam(case.rate)
+    objective, optimizer = _objective(case), optax.adam(case.rate, eps=case.epsilon)
 
     def step(model: Any, state: Any, x: Any, y: Any) -> Any:
         gradient = eqx.filter_grad(lambda model: objective(jax.vmap(model)(x), y))(model)
@@ -172,7 +175,7 @@ def _flax_train(case: "Case", model: Any, linear: list[Any], given: list[np.ndar
         layer.kernel[...] = jax.numpy.asarray(np.swapaxes(given[2 * l], -1, -2))
         layer.bias[...] = jax.numpy.asarray(given[2 * l + 1])
     start, objective = nnx.clone(model), _objective(case)
-    adam = optax.adam(case.rate)  # one for all runs: another would be compiled anew
+    adam = optax.adam(case.rate, eps=case.epsilon)  # one for all runs: another would be compiled anew
 
     @nnx.jit
     def step(model: Any, optimizer: Any, x: Any, y: Any) -> None:
@@ -200,7 +203,7 @@ def flax_loop(case: "Case") -> "Prepared":
 
     class MLP(nnx.Module):
         def __init__(self, sizes: list[int], rngs: Any) -> None:
-            self.layers = nnx.List([nnx.Linear(n, m, rngs=rngs) for n, m in zip(sizes[:-1], sizes[1:], strict=True)])
+            self.layers = nnx.List([nnx.Linear(n, m, rngs=rngs) for n, m in pairwise(sizes)])
 
         def __call__(self, x: Any) -> Any:
             *hidden, last = self.layers

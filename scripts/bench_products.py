@@ -2,6 +2,8 @@
 
 Of each layer and batch that is X Wᵀ forward, and Gᵀ X and (but for the first layer) G W backward.
 """
+# the libraries are extras of this benchmark
+# pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,7 @@ def products_numpy(case: "Case") -> "Prepared":
 def products_torch(case: "Case") -> "Prepared":
     import torch
 
-    # the factors of the transposed views, so that torch sees the transposition too
+    # transposed views stay views, so that torch sees the transposition too
     factors = [(a, b, a @ b) for a, b in ((torch.from_numpy(a), torch.from_numpy(b)) for a, b in _factors(case))]
     return _repeated(case, lambda: [torch.mm(a, b, out=c) for a, b, c in factors])
 

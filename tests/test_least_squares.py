@@ -31,15 +31,15 @@ def test_half_the_square_is_the_objective_and_the_jacobian_is_autodiffs(sizes, l
     p, restore = ravel_pytree(params)
     data = jnp.asarray(X), jnp.asarray(y), None if weights is None else jnp.asarray(weights)
 
-    def vector(p):
-        return least_squares.residuals(restore(p), *data, loss, penalty, method)[0]
+    def both(p):
+        return least_squares.residuals(restore(p), *data, loss, penalty, method)
 
-    r, J = least_squares.residuals(params, *data, loss, penalty, method)
+    r, J = jax.jit(both)(p)
     squares = np.mean((np.asarray(jax.vmap(oracles.forward, (None, 0))(params, X)) - y) ** 2, axis=1)
     objective = np.average(squares, weights=weights) * (0.5 if loss == "half_mse" else 1)
     objective += 0.15 * sum(float(jnp.sum(stack.w**2)) for stack in params) if penalty else 0
     assert float(r @ r) / 2 == pytest.approx(objective, rel=1e-12)
-    np.testing.assert_allclose(J, jax.jacfwd(vector)(p), atol=1e-13)
+    np.testing.assert_allclose(J, jax.jit(jax.jacfwd(lambda p: both(p)[0]))(p), atol=1e-13)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])

@@ -1,5 +1,7 @@
 """When a run stops: every rule against the history it acts on, replayed in plain Python."""
 
+import os
+import signal
 import threading
 import time
 from functools import partial
@@ -133,9 +135,7 @@ def test_the_callback_sees_the_run_so_far_and_may_stop_it():
 def interrupt_after(seconds):
     def press():
         time.sleep(seconds)
-        import _thread
-
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press, daemon=True).start()
 

@@ -24,6 +24,7 @@ LEVELS = {
     "params": 1,
     "data": 2,
     "files": 2,
+    "layout": 2,
     "penalties": 2,
     "results": 2,
     "triangular": 2,
