@@ -94,7 +94,8 @@ def resolve(
     if full_batch and not (rate is None and clip_norm is None):
         raise ValueError(f"{optimizer} finds the length of each step itself: leave learning_rate and clip_norm out")
     rate = usual if rate is None else rate
-    schedule, rate = (rate, None) if callable(rate) else (None, rate)
+    schedule: Any = rate if callable(rate) else None
+    rate = None if callable(rate) else rate
     return Rule(_clipped(_unit(optimizer), clip_norm), rate, schedule, full_batch, least_squares, by_leaf)
 
 

@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     smoothing: float  # of labels, in training
     metrics: tuple[Any, ...]  # names or functions
     optimizer: optax.GradientTransformation
-    schedule: Callable[[Array], Array] | None  # the learning rate by step
+    schedule: Callable[[Any], Any] | None  # the learning rate by step
     least_squares: bool  # whether the optimizer wants the residuals
     size: int  # examples a step
     backprop: str
@@ -50,9 +50,9 @@ class Knobs(NamedTuple):
 class Examples(NamedTuple):
     """Rows to train on or to validate with."""
 
-    x: Array  # (n, n_0)
-    y: Array  # (n, n_N), or (n,) labels
-    weights: Array | None  # (n,), None for all ones
+    x: Any  # (n, n_0)
+    y: Any  # (n, n_N), or (n,) labels
+    weights: Any  # (n,), None for all ones
 
 
 class State(NamedTuple):
@@ -72,7 +72,12 @@ def begin(settings: Settings, params: Params) -> State:
     zero = jnp.array(0, jnp.int32)
     watch = jnp.asarray(stopping.START, _wide(params[0].w.dtype))
     p: Any = params if settings.layout is None else jnp.asarray(settings.layout.flatten(jax.device_get(params)))
-    return State(p, settings.optimizer.init(p), zero, zero, zero, watch, p)
+    return State(p, _init(settings.optimizer, p), zero, zero, zero, watch, p)
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(optimizer: optax.GradientTransformation, p: Any) -> Any:
+    return optimizer.init(p)
 
 
 def restored(settings: Settings, p: Any) -> Params:
@@ -118,7 +123,8 @@ def run(
         visits = None if order is None else order[i] if full else jnp.pad(order[i], (0, steps * size - n))
 
         def step(i: Array, carry: Any) -> Any:
-            return _step(settings, knobs, *carry, batch(visits, i))
+            state, sums = carry
+            return _step(settings, knobs, state, sums, batch(visits, i))
 
         new, sums = lax.fori_loop(0, steps, step, (old, _no_sums(old)))
         new, row = _finish(settings, knobs, old, new, sums, data, validation)
@@ -139,7 +145,8 @@ def steps(
     """The first `count` minibatches of a block of a stream, x: (steps, size, n_0)."""
 
     def step(i: Array, carry: Any) -> Any:
-        return _step(settings, knobs, *carry, Examples(*(None if a is None else a[i] for a in block)))
+        state, sums = carry
+        return _step(settings, knobs, state, sums, jax.tree.map(lambda a: a[i], block))
 
     return lax.fori_loop(0, count, step, (state, _no_sums(state) if sums is None else sums))
 

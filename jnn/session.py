@@ -119,14 +119,16 @@ class Session:
         self.generator_state = self.generator.bit_generator.state
         with self._looking_on() as (bar, interrupt):
             while self.done < self.epochs and not self.stopped:
-                old, sums = self.state, None
+                old, sums, batches = self.state, None, 0
                 with stream.epoch(self.done) as blocks:
                     for block, count in blocks:
                         if not self.compile_seconds:
                             self._compile(partial(program.steps, self.settings, old, None, self.knobs, block, 0))
                         self.state, new = program.steps(self.settings, self.state, sums, self.knobs, block, count)
                         jax.block_until_ready(sums)  # of the block before: no more than two are under way
-                        sums = new
+                        sums, batches = new, batches + count
+                        if bar:  # an epoch of a stream may last for hours
+                            bar.set_postfix(batches=batches)
                         self._stop_early(interrupt)
                         if self.stopped:
                             return
@@ -222,4 +224,4 @@ class Session:
 
 def on_device(data: Any) -> Examples:
     """Checked rows, moved to the device."""
-    return Examples(*(None if a is None else jnp.asarray(a) for a in data))
+    return jax.tree.map(jnp.asarray, Examples(*data))

@@ -92,7 +92,7 @@ class Stream:
             reader.join()
 
     def _blocks(self, number: int) -> Iterator[tuple[Examples, int]]:
-        batches = self.source(number) if callable(self.source) else self.source
+        batches: Any = self.source(number) if callable(self.source) else self.source
         waiting: list[examples.Checked] = []
         for i, batch in enumerate(islice(batches, self.per_epoch)):
             checked = self.check(batch, f"batch {i} of epoch {number + 1}")
@@ -120,7 +120,7 @@ class Stream:
             rows = len(batch.x)
             block[0][i, :rows], block[1][i, :rows] = batch.x, batch.y
             weights[i, :rows] = 1 if batch.weights is None else batch.weights
-        return Examples(*block, weights), len(batches)
+        return Examples(block[0], block[1], weights), len(batches)
 
 
 def checker(params: Params, loss: Any) -> Callable[[Any, str], examples.Checked]:

@@ -8,7 +8,6 @@ scripts/examples iris digits      classification: accuracy, confusion matrix, pr
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +78,10 @@ def ten_features_run(seed: int, recommended: bool) -> tuple[float, float]:
     if not recommended:
         params = jnn.init_network_params([10, 100, 1], key, activation="relu", init="glorot_uniform")
         result = jnn.fit(params, (x, y), loss="mse", key=key, progress=False, **PUBLISHED)
-        predict: Callable[[Any], Any] = partial(jnn.predict, result.params)
+
+        def predict(x: Any) -> Any:
+            return jnn.predict(result.params, x)
+
     else:
         of_x, of_y = data.standardization(x), data.standardization(y)
         params = jnn.init_network_params([10, 100, 1], key, activation="tanh")

@@ -240,6 +240,7 @@ def test_substitution_at_depth_10_000(x64):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("method", ["auto", "substitution"])
 def test_depth_costs_no_compile_time(method):
     def problem(depth):
