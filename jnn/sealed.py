@@ -98,7 +98,7 @@ def fingerprint(arrays: Iterable[Any]) -> str:
         if a.dtype.hasobject:
             raise TypeError(f"an array of dtype {a.dtype} has no fingerprint; make it one of numbers")
         digest.update(f"{a.dtype.name} {a.shape} ".encode())
-        digest.update(a.reshape(-1).view(np.uint8))  # as bytes, because bfloat16 lends Python no memory of its own
+        digest.update(a.reshape(-1).view(np.uint8).data)  # as bytes, because bfloat16 lends Python no memory of its own
     return digest.hexdigest()[:16]
 
 

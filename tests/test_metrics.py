@@ -291,7 +291,7 @@ P, Y = jnp.array([[1.0], [2.0], [6.0]]), jnp.zeros((3, 1))
         (functools.partial(with_default, power=2.0), 9.0),
         (jax.jit(three), 1.5),
     ],
-    ids=str,
+    ids=range(8),  # not by their addresses, which differ between the processes of a parallel run
 )
 def test_a_function_gets_weights_if_it_takes_them(metric, weighted):
     function = metrics.resolve(metric)

@@ -154,8 +154,9 @@ PROGRAM = textwrap.dedent("""
     x, y = jnn.data.ripple(jax.random.key(0))
     params = jnn.init_network_params([1, 8, 8, 1], jax.random.key(1))
     checkpoint = jnn.Checkpoint(sys.argv[1], every_epochs=100, keep=3) if sys.argv[1] else None
-    result = jnn.fit(params, (x, y), learning_rate=optax.cosine_decay_schedule(1e-2, 100000), batch_size=16, epochs=20000,
-                     validation=0.2, dropout_rate=0.05, metrics="r2", checkpoint=checkpoint, progress=False)
+    schedule = optax.cosine_decay_schedule(1e-2, 100000)
+    result = jnn.fit(params, (x, y), learning_rate=schedule, batch_size=16, epochs=20000, validation=0.2,
+                     dropout_rate=0.05, metrics="r2", checkpoint=checkpoint, progress=False)
     jnn.save(sys.argv[3], result.params)
     np.savez(sys.argv[3] + ".npz", **result.history)
 """)
