@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jnn.files import write_atomically
-from jnn.sealed import DamagedError, fingerprint, host, is_key, seal, unseal  # noqa: F401  who writes wants fingerprints
+from jnn.sealed import DamagedError, host, is_key, seal, unseal
 
 FORMAT, VERSION = "jnn.checkpoint", "1"
 _EVERY_SECONDS = 30.0
@@ -207,8 +207,10 @@ def _specs(tree: Any) -> list[list[Any]]:
 
 def _device(a: np.ndarray, like: Any) -> Any:
     """The array of the file in JAX, which may take over its memory: nothing else holds it."""
-    array = jax.device_put(a)  # not `jnp.array`, which compiles a copy for every shape
-    return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like)) if is_key(like) else array
+    if is_key(like):
+        return jax.random.wrap_key_data(jax.device_put(a), impl=jax.random.key_impl(like))
+    # where it was before; not `jnp.array`, which compiles a copy for every shape
+    return jax.device_put(a, getattr(like, "sharding", None))
 
 
 def _json(name: str, values: Mapping[str, Any]) -> str:

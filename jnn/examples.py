@@ -34,13 +34,14 @@ def check(params: Params, data: Any, loss: Any, name: str = "data") -> Checked:
     n_0, *_, n_N = check_params(params)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         length = f" of length {len(data)}" if isinstance(data, (tuple, list)) else ""
-        raise ValueError(f"{name} must be (x, y) or (x, y, weights), got {type(data).__name__}{length}")
+        fraction = ", or a fraction such as 0.2" if name == "validation" else ""
+        raise ValueError(f"{name} must be (x, y) or (x, y, weights){fraction}, got {type(data).__name__}{length}")
     x, y, *weights = (np.asarray(a) for a in data)
     if x.ndim != 2 or x.shape[1] != n_0:
         hint = ": reshape it, x[:, None]" if x.ndim == 1 and n_0 == 1 else ""
         raise ValueError(f"x of {name} has shape {x.shape}; this network takes (n, {n_0}){hint}")
     if len(x) == 0:
-        raise ValueError(f"{name} are empty: x has no rows")
+        raise ValueError(f"{name}: there are no rows, x has shape {x.shape}")
     if y.ndim == 0 or len(y) != len(x):
         raise ValueError(f"x and y of {name} differ in length: x has {len(x)} rows, y has shape {y.shape}")
     for what, values in (("x", x), ("y", y), *(("weights", w) for w in weights)):
@@ -59,6 +60,8 @@ def check(params: Params, data: Any, loss: Any, name: str = "data") -> Checked:
                 f"first in row {where[0]}: remove or fill them"
             )
     losses.check_targets(loss, y, n_N)
+    if y.dtype.kind in "iu" and y.size and y.min() >= -(2**31) and y.max() < 2**31:
+        y = y.astype(np.int32)  # labels of every integer type are one program
     return _weighted(x, y, weights[0].astype(wide) if weights else None, name)
 
 

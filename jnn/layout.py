@@ -48,13 +48,14 @@ def _module(array: Any) -> Any:
 
 
 def layout(params: Params, in_order: bool) -> Layout | None:
-    """The layout of small parameters; None for others.
+    """The layout of small parameters on the default device; None for others.
 
     Args:
       in_order: keep the order of `jax.flatten_util.ravel_pytree`, in which Jacobians are written.
     """
     leaves, structure = jax.tree.flatten(params)
-    if sum(leaf.size for leaf in leaves) > LIMIT:
+    here = jnp.zeros(()).devices()  # parameters that were put elsewhere, or spread over devices, stay as they are
+    if sum(leaf.size for leaf in leaves) > LIMIT or any(leaf.devices() != here for leaf in leaves):
         return None
     shapes = tuple(leaf.shape for leaf in leaves)
     # a single layer that widens: in a deeper stack each matrix would have to be copied out of the vector

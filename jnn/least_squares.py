@@ -20,12 +20,14 @@ from jnn.penalties import Penalty
 SCALES = {"half_mse": 1.0, "mse": 2.0}  # objective = ½ ‖r‖², r = √(scale · share) (ŷ − y)
 
 
-def check(loss: Any, penalty: Any) -> None:
+def check(loss: Any, penalty: Any, compute_dtype: Any) -> None:
     """Refuse what is no sum of squares.
 
     Raises:
-      ValueError: another loss, or a penalty other than l2.
+      ValueError: another loss, a penalty other than l2, or another dtype to compute in than the parameters'.
     """
+    if compute_dtype is not None:
+        raise ValueError("levenberg_marquardt computes in the parameters' dtype: leave compute_dtype out")
     if loss not in SCALES:
         raise ValueError(f"levenberg_marquardt minimises sums of squares, {' or '.join(SCALES)}; got loss {loss!r}")
     if penalty is not None and not (isinstance(penalty, Penalty) and penalty.l1 == 0):

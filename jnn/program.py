@@ -126,7 +126,7 @@ def run(
             state, sums = carry
             return _step(settings, knobs, state, sums, batch(visits, i))
 
-        new, sums = lax.fori_loop(0, steps, step, (old, _no_sums(old)))
+        new, sums = lax.fori_loop(0, steps, step, (old, no_sums(old)))
         new, row = _finish(settings, knobs, old, new, sums, data, validation)
         return i + 1, new, history.at[i].set(row)
 
@@ -140,7 +140,7 @@ def run(
 
 @partial(jax.jit, static_argnames="settings")
 def steps(
-    settings: Settings, state: State, sums: Array | None, knobs: Knobs, block: Examples, count: Array
+    settings: Settings, state: State, sums: Array, knobs: Knobs, block: Examples, count: Any
 ) -> tuple[State, Array]:
     """The first `count` minibatches of a block of a stream, x: (steps, size, n_0)."""
 
@@ -148,7 +148,7 @@ def steps(
         state, sums = carry
         return _step(settings, knobs, state, sums, jax.tree.map(lambda a: a[i], block))
 
-    return lax.fori_loop(0, count, step, (state, _no_sums(state) if sums is None else sums))
+    return lax.fori_loop(0, count, step, (state, sums))
 
 
 @partial(jax.jit, static_argnames="settings")
@@ -285,7 +285,7 @@ def _metrics(settings: Settings, prefix: str, predictions: Array, examples: Exam
     }
 
 
-def _no_sums(state: State) -> Array:
+def no_sums(state: State) -> Array:
     """(4,), over the steps of an epoch: Σ (weight of the batch) · (its loss), Σ weight, Σ ‖∂ℓ/∂p‖, how many steps."""
     return jnp.zeros(4, state.watch.dtype)
 

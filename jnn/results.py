@@ -27,16 +27,17 @@ class Fit:
     `history` holds an array, one number an epoch, under each name:
 
     - "loss": what is minimised (penalty included), the mean over the epoch's minibatches as they were visited;
-    - "validation_loss": on the validation data after the epoch, without penalty, dropout or label smoothing;
+    - "validation_loss": on the validation data after the epoch, without penalty, dropout or label smoothing; it is the
+      watched loss where there is one, else "loss" is;
     - the names of the metrics, on the training data after the epoch, and "validation_…" of them;
-    - "learning_rate": at the end of the epoch, where the optimizer was given by name;
+    - "learning_rate": at the end of the epoch, where the optimizer is one of `jnn.OPTIMIZERS` with a rate;
     - "gradient_norm": the mean over the epoch's steps, before any clipping.
     """
 
     params: Params  # to use: the best where patience was given, else the last
     last_params: Params  # the last finite ones
-    best_params: Params  # of the epoch with the least watched loss: "validation_loss" if there is one, else "loss"
-    best_epoch: int  # from 1; 0 where there was none
+    best_params: Params  # of the best epoch
+    best_epoch: int  # from 1: the last that improved the watched loss by more than min_improvement; 0 for none
     history: dict[str, np.ndarray]
     stopped: str  # a key of STOPPED
     compile_seconds: float
@@ -73,7 +74,7 @@ class Fit:
     def __str__(self) -> str:
         seconds = f"(compile {self.compile_seconds:.2f} s, run {self.run_seconds:.3f} s)"
         if self.epochs == 0:
-            return f"no epochs {seconds}"
+            return f"no epochs {seconds}" + (f"\nstopped: {STOPPED[self.stopped]}" if self.stopped != "epochs" else "")
         columns = ((name.replace("_", " "), self.history.get(name)) for name in ("loss", "validation_loss"))
         fell = [f"{name} {column[0]:.4g} → {column[-1]:.4g}" for name, column in columns if column is not None]
         lines = [f"{self.epochs} epochs, {', '.join(fell)} {seconds}"]
@@ -83,7 +84,7 @@ class Fit:
             used = ", whose parameters are used" if self.params is self.best_params else ""
             watched = "validation_loss" if "validation_loss" in self.history else "loss"
             value = self.history[watched][self.best_epoch - 1]
-            lines.append(f"least {watched.replace('_', ' ')} {value:.4g} in epoch {self.best_epoch}{used}")
+            lines.append(f"best {watched.replace('_', ' ')} {value:.4g} in epoch {self.best_epoch}{used}")
         if self.resumed:
             lines.append(f"resumed after epoch {self.resumed}")
         rest = [n for n in self.history if n not in ("loss", "validation_loss", "learning_rate", "gradient_norm")]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -65,12 +66,16 @@ class Session:
         self.compile_seconds = self.earlier_seconds = 0.0
         self.started = self.written = time.perf_counter()
         self.stopped: str | None = None
+        self.generator_state = generator.bit_generator.state  # as it was before orders were drawn ahead
+        self.within_epoch = False  # whether a stream was stopped there
+        if checkpoint:
+            Path(checkpoint.directory).mkdir(parents=True, exist_ok=True)  # now, rather than after hours
         if checkpoint and (found := checkpoints.latest(checkpoint, state, identity)):
             self.state, self.history = found.tree, [np.stack([found.history[name] for name in names], axis=1)]
             self.done = self.resumed = found.epoch
             self.earlier_seconds = found.record["seconds"]
-            self.generator.bit_generator.state = found.record["generator"]
-            self._judge()
+            self.generator_state = self.generator.bit_generator.state = found.record["generator"]
+            self._judge_anew()
 
     def train(self, data: Examples, validation: Examples | None, shuffle: bool) -> None:
         """Epochs over arrays."""
@@ -102,6 +107,8 @@ class Session:
         count = next_count(self.done, chunk)
         order = drawn(count)
         with self._looking_on() as (bar, interrupt):
+            if self.done < self.epochs:
+                self._stop_early(interrupt)
             while self.done < self.epochs and not self.stopped:
                 before = time.perf_counter()
                 self.state, history = run(order, count)
@@ -116,23 +123,24 @@ class Session:
     def train_stream(self, stream: Stream, validation: Examples | None) -> None:
         """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
         stream.skip(self.done)
-        self.generator_state = self.generator.bit_generator.state
         with self._looking_on() as (bar, interrupt):
             while self.done < self.epochs and not self.stopped:
-                old, sums, batches = self.state, None, 0
-                with stream.epoch(self.done) as blocks:
+                old, batches = self.state, 0
+                none = sums = program.no_sums(old)
+                with stream.epoch(self.done, partial(self._given_up, interrupt)) as blocks:
                     for block, count in blocks:
                         if not self.compile_seconds:
-                            self._compile(partial(program.steps, self.settings, old, None, self.knobs, block, 0))
+                            self._compile(partial(self._nothing, block, validation))
                         self.state, new = program.steps(self.settings, self.state, sums, self.knobs, block, count)
                         jax.block_until_ready(sums)  # of the block before: no more than two are under way
                         sums, batches = new, batches + count
                         if bar:  # an epoch of a stream may last for hours
                             bar.set_postfix(batches=batches)
-                        self._stop_early(interrupt)
-                        if self.stopped:
-                            return
-                if sums is None:
+                if self._given_up(interrupt):
+                    self._stop_early(interrupt)
+                    self._leave_epoch(old)
+                    return
+                if sums is none:
                     if self.done == 0:
                         raise ValueError("the stream is empty: it gave no batch for the first epoch")
                     self.stopped = "stream"
@@ -140,13 +148,26 @@ class Session:
                 self.state, row = program.finish(self.settings, old, self.state, sums, self.knobs, validation)
                 self._look(bar, interrupt, jax.device_get(row)[None], 1)
 
+    def _nothing(self, block: Examples, validation: Examples | None) -> Any:
+        """What an epoch of a stream runs, on nothing."""
+        state, sums = program.steps(self.settings, self.state, program.no_sums(self.state), self.knobs, block, 0)
+        return program.finish(self.settings, self.state, state, sums, self.knobs, validation)
+
+    def _leave_epoch(self, old: State) -> None:
+        """Within an epoch of a stream: its steps are kept if they are finite; a checkpoint is of the epoch's begin."""
+        self.within_epoch = True
+        if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(self.state.params))):
+            self.state = old
+        if self.checkpoint and self.done > self.resumed:
+            self._write(self.checkpoint, old)
+
     def result(self) -> Fit:
         """What was reached so far."""
         state = self.state
         watch, reason = jax.device_get((state.watch, state.reason))
         best_epoch = self.done - int(REASONS[reason] == "diverged") - int(Watch(*watch).since_best)
         last = self._params(state.params)
-        best = last if best_epoch == self.done else self._params(state.best)
+        best = last if best_epoch == self.done and not self.within_epoch else self._params(state.best)
         return Fit(
             best if self.best and best_epoch else last,
             last,
@@ -182,11 +203,13 @@ class Session:
             bar.update(ran)
             last = zip(self.names, self.history[-1][-1], strict=True)
             bar.set_postfix({name: f"{value:.4g}" for name, value in last if name in ("loss", "validation_loss")})
-        if self.callback and self.callback(self.result()) and not self.stopped:
-            self.stopped = "callback"
-        self._stop_early(interrupt)
+        answer = self.callback(self.result()) if self.callback else None
+        if self.done < self.epochs:
+            if isinstance(answer, (bool, np.bool_)) and answer:
+                self.stopped = self.stopped or "callback"
+            self._stop_early(interrupt)
         if self.checkpoint:
-            self._write(self.checkpoint)
+            self._write(self.checkpoint, self.state)
 
     def _params(self, p: Any) -> Params:
         """A network's parameters from those of a state."""
@@ -203,6 +226,25 @@ class Session:
         reason = REASONS[int(self.state.reason)]
         self.stopped = None if reason == "running" else reason
 
+    def _judge_anew(self) -> None:
+        """After a checkpoint was read: what stopped that run need not stop one with other limits."""
+        self._judge()
+        if self.stopped not in ("target", "patience", "tolerance"):
+            return
+        limits, watch = self.knobs.limits, Watch(*jax.device_get(self.state.watch))
+        column = {name: self.history[0][:, i] for i, name in enumerate(self.names)}
+        watched, losses = column.get("validation_loss", column["loss"])[-1], column["loss"][-2:]
+        holds = {
+            "target": watched <= limits.target,
+            "patience": watch.since_best >= limits.patience,
+            "tolerance": abs(np.ptp(losses)) <= limits.tolerance * np.abs(losses).max(),
+        }
+        if not any(holds.values()):
+            self.state, self.stopped = self.state._replace(reason=jnp.zeros_like(self.state.reason)), None
+
+    def _given_up(self, interrupt: progress.Interrupt) -> bool:
+        return interrupt.asked or (self.seconds is not None and self._seconds() >= self.seconds)
+
     def _stop_early(self, interrupt: progress.Interrupt) -> None:
         if interrupt.asked:
             self.stopped = self.stopped or "interrupted"
@@ -212,13 +254,13 @@ class Session:
     def _seconds(self) -> float:
         return self.earlier_seconds + max(0.0, time.perf_counter() - self.started)
 
-    def _write(self, checkpoint: Checkpoint) -> None:
+    def _write(self, checkpoint: Checkpoint, state: State) -> None:
         """A checkpoint, where one is due."""
-        now, every = time.perf_counter(), checkpoint.every_epochs
-        due = self.done % every == 0 if every else now - self.written >= (checkpoint.every_seconds or 0)
+        now, every, seconds = time.perf_counter(), checkpoint.every_epochs, checkpoint.every_seconds
+        due = (every and self.done % every == 0) or (seconds and now - self.written >= seconds)
         if due or self.stopped or self.done >= self.epochs:
             record = {"seconds": self._seconds(), "generator": self.generator_state}
-            checkpoints.write(checkpoint, self.done, self.state, self.identity, record, self._columns())
+            checkpoints.write(checkpoint, self.done, state, self.identity, record, self._columns())
             self.written = now
 
 

@@ -33,7 +33,8 @@ class Plateau:
     minimum: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.factor < 1 and self.patience >= 1 and 0 <= self.minimum < 1):
+        numbers = all(isinstance(v, (int, float, np.number)) for v in (self.factor, self.patience, self.minimum))
+        if not (numbers and 0 < self.factor < 1 and self.patience >= 1 and 0 <= self.minimum < 1):
             raise ValueError(f"{self}: the factor must be between 0 and 1, patience at least 1, 0 ≤ minimum < 1")
 
 
@@ -68,20 +69,22 @@ def limits(
         ("target", target, -np.inf),
         ("tolerance", tolerance, 0),
     ):
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if value is not None and not (number and value >= least):
+        if value is None and name != "min_improvement":
+            continue
+        if isinstance(value, bool) or not (isinstance(value, (int, float, np.number)) and value >= least):
             raise ValueError(f"{name} is {value!r}; it must be a number{'' if least < 0 else f' of at least {least}'}")
     if not isinstance(plateau, (Plateau, type(None))):
         raise TypeError(f"plateau must be a jnn.Plateau(factor, patience), got {plateau!r}")
     usual = Limits()
     cut = (plateau.factor, plateau.patience, plateau.minimum) if plateau else usual[4:]
-    return Limits(
+    values = (
         usual.patience if patience is None else patience,
         min_improvement,
         usual.target if target is None else target,
         usual.tolerance if tolerance is None else tolerance,
         *cut,
     )
+    return Limits(*map(float, values))  # an integer would be another type to the compiler
 
 
 class Watch(NamedTuple):

@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.core import Tracer
 
 from jnn import checkpoints, dropout, examples, least_squares, losses, network, optimizers, penalties, program, stopping
 from jnn import metrics as measures
 from jnn.data import host_generator
+from jnn.identity import identify, name
 from jnn.layout import layout
-from jnn.params import Params, check_key, check_params, sizes
+from jnn.params import Params, check_key, check_params
 from jnn.results import Fit
-from jnn.sealed import fingerprint
 from jnn.session import Session, on_device
 from jnn.streams import Stream, checker, is_stream
 
@@ -60,8 +61,9 @@ def fit(
       params: where to start; they are not changed.
       data: (x, y) or (x, y, weights) of shapes (n, n_0), (n, n_N) and (n,), or (n,) integer labels y for
         "cross_entropy". Or a stream of such batches: an iterable that begins anew for every epoch, a function from the
-        number of the epoch (from 0) to one, or an iterator with `steps_per_epoch`; it is read ahead by a thread.
-      validation: what the run is judged by: data like the above, or a fraction of them (stratified for labels).
+        number of the epoch (from 0) to one, or an iterator with `steps_per_epoch`; it is read ahead by a thread. (A
+        list of batches goes as `lambda epoch: batches`: a list of two or three is (x, y) or (x, y, weights).)
+      validation: what the run is judged by: (x, y) or (x, y, weights), or a fraction of data (stratified for labels).
       loss: a name of `jnn.losses.LOSSES`, or a function of one example's (prediction, target).
       penalty: `jnn.penalties.l1`, `l2`, `elastic_net`, or a function of the parameters.
       dropout_rate: of hidden units, in training.
@@ -70,7 +72,8 @@ def fit(
       metrics: names of `jnn.metrics.METRICS` or functions, recorded every epoch.
     Steps:
       optimizer: a name of `jnn.optimizers.OPTIMIZERS`, or any optax transformation. Keep one transformation for several
-        runs: a new one is compiled anew. "bfgs", "lbfgs" and "levenberg_marquardt" take all data at once.
+        runs: a new one is compiled anew, and stays in JAX's cache, as a new loss function does. "bfgs", "lbfgs" and
+        "levenberg_marquardt" take all data at once.
       learning_rate: of a named optimizer: a number, an optax schedule, or None for its usual rate.
       plateau: `jnn.Plateau`, cuts the learning rate where the watched loss no longer falls.
       clip_norm: gradients longer than that are shortened to it.
@@ -86,15 +89,18 @@ def fit(
       patience: epochs without improvement by more than `min_improvement`; the best parameters are then the result.
       target: stop at this loss.
       tolerance: stop once the training loss changes by no more than this, relative, from one epoch to the next.
-      seconds: stop about then; compilation does not count. Ctrl-C stops, too, and nothing is lost.
+      seconds: stop about then; compilation does not count, but sessions before a checkpoint do. Ctrl-C stops, too, and
+        what was reached is returned.
     Looking on:
       progress: show a bar; None shows it where standard error is a terminal or the code runs in a notebook.
       callback: called with the `Fit` so far, some times a second or once an epoch; stops the run by returning True.
       checkpoint: a directory, or a `jnn.Checkpoint`: the run is written there every 30 s and at its end, and goes on
-        from there, to the same bits, when it is called again.
+        from there, to the same bits, when it is called again with the same data and settings; a stream between two
+        epochs. Functions (losses, schedules, transformations, streams) are told apart by their names alone.
     Raises:
       ValueError: shapes do not match, data are empty or not finite, a size or a name is impossible, a checkpoint is
-        another run's. Nothing has been computed then.
+        another run's. Nothing has been computed then, but on a stream the batches before a wrong one have.
+      TypeError: something is of the wrong kind.
     Warns:
       RuntimeWarning: loss or parameters stopped being finite. The run ends there; the result names the epoch and holds
         the parameters from before it.
@@ -107,12 +113,14 @@ def fit(
     """
     rule = optimizers.resolve(optimizer, learning_rate, clip_norm)
     limits = stopping.limits(patience, min_improvement, target, tolerance, plateau)
-    metrics = (metrics,) if isinstance(metrics, str) or callable(metrics) else tuple(metrics)
+    metrics = _check_metrics(metrics)
     key = jax.random.key(0) if key is None else check_key(key)
     _check_options(params, epochs, seconds, callback, backprop, compute_dtype, loss, label_smoothing)
     penalties.check_penalty(penalty, params)
+    if rule.full_batch and plateau is not None:
+        raise ValueError(f"{optimizer} finds the length of each step itself: leave plateau out")
     if rule.least_squares:
-        least_squares.check(loss, penalty)
+        least_squares.check(loss, penalty, compute_dtype)
     if dropout.check_rate(dropout_rate):
         dropout.check_backprop(backprop)
         if rule.full_batch:
@@ -128,15 +136,15 @@ def fit(
     elif steps_per_epoch is not None:
         raise ValueError("steps_per_epoch belongs to a stream; arrays are visited whole in every epoch")
     held = None
-    if isinstance(validation, (float, int)) and not isinstance(train, Stream):
-        train, held = examples.validation_split(train, validation, jax.random.fold_in(key, 1))
+    if isinstance(validation, (float, int, np.number)) and not isinstance(train, Stream):
+        train, held = examples.validation_split(train, float(validation), jax.random.fold_in(key, 1))
     elif validation is not None:
         held = examples.check(params, validation, loss, "validation")
     if not isinstance(train, Stream):
         if class_weight is not None:
             train = examples.with_class_weights(train, class_weight, n_N)
         examples.check_loss(loss, n_N, train.y)
-    taken = ["loss", "learning_rate", "gradient_norm", *map(measures.name_of, metrics)]
+    taken = ["loss", "validation_loss", "learning_rate", "gradient_norm", *map(measures.name_of, metrics)]
     if len(set(taken)) < len(taken):
         raise ValueError(f"metrics are recorded by their names, which must differ: {', '.join(taken)}")
     for rows in (part for part in (train, held) if isinstance(part, examples.Checked)):
@@ -177,11 +185,11 @@ def fit(
         checkpoint=None if checkpoint is None else checkpoints.resolve(checkpoint),
         identity={}
         if checkpoint is None
-        else _identity(params, train, held, settings, knobs, key)
+        else identify(params, train, held, settings, knobs, key)
         | {
             "optimizer": optimizer if isinstance(optimizer, str) else "an optax transformation",
             "clip_norm": clip_norm,
-            "penalty": repr(penalty) if isinstance(penalty, penalties.Penalty) else _name(penalty),
+            "penalty": repr(penalty) if isinstance(penalty, penalties.Penalty) else name(penalty),
             "shuffle": bool(shuffle),
         },
     )
@@ -227,7 +235,7 @@ def _check_stream(
         raise ValueError("batch_size belongs to arrays; a stream brings its own batches")
     if class_weight is not None:
         raise ValueError("class_weight belongs to arrays; a stream brings its weights, (x, y, weights)")
-    if isinstance(validation, (float, int)):
+    if isinstance(validation, (float, int, np.number)):
         raise ValueError(f"validation={validation} cannot be split off a stream: give arrays (x, y)")
     if rule.full_batch:
         raise ValueError("second-order methods take all examples at every step, which a stream does not give")
@@ -244,10 +252,12 @@ def _check_options(
     label_smoothing: Any,
 ) -> None:
     check_params(params)
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params)):
+        raise TypeError("fit compiles itself and looks at its data: call it outside of jit, grad and vmap")
     if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params))):
         raise ValueError("params hold NaN or infinity before any step: draw them anew, or load a finite state")
     _check_int("epochs", epochs, 0)
-    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+    if seconds is not None and not (isinstance(seconds, (int, float, np.number)) and seconds > 0):
         raise ValueError(f"seconds is {seconds!r}; it must be a positive number, or None for no limit")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of the Fit so far, got {callback!r}")
@@ -255,8 +265,18 @@ def _check_options(
     if compute_dtype is not None and not jnp.issubdtype(compute_dtype, jnp.floating):
         raise TypeError(f"compute_dtype is {compute_dtype!r}; expected a floating-point type such as jnp.bfloat16")
     losses.resolve(loss)
+    if not isinstance(label_smoothing, (int, float, np.number)):
+        raise TypeError(f"label_smoothing must be a number, got {label_smoothing!r}")
     if label_smoothing:
-        losses.smoothed(loss, label_smoothing)
+        losses.smoothed(loss, float(label_smoothing))
+
+
+def _check_metrics(metrics: Any) -> tuple[Any, ...]:
+    if isinstance(metrics, str) or callable(metrics):
+        return (metrics,)
+    if metrics is not None and not isinstance(metrics, (tuple, list)):
+        raise TypeError(f"metrics must be a name, a function, or a list of them, got {metrics!r}")
+    return tuple(metrics or ())
 
 
 def _check_int(name: str, value: Any, low: int, high: int | None = None) -> None:
@@ -264,36 +284,3 @@ def _check_int(name: str, value: Any, low: int, high: int | None = None) -> None
     if not whole or value < low or (high is not None and value > high):
         allowed = f"from {low} to {high}, the number of examples" if high is not None else f"of at least {low}"
         raise ValueError(f"{name} is {value!r}; it must be an integer {allowed}")
-
-
-def _identity(
-    params: Params, train: Any, held: Any, settings: program.Settings, knobs: program.Knobs, key: Array
-) -> dict[str, Any]:
-    """What must be the same for a run to go on from a checkpoint; limits on its length need not be."""
-
-    def contents(arrays: Any) -> Any:
-        return None if arrays is None else fingerprint([a for a in arrays if a is not None])
-
-    return {
-        "sizes": list(sizes(params)),
-        "activations": [_name(stack.activation) for stack in params],
-        "residual": [bool(stack.residual) for stack in params],
-        "start": contents(jax.tree.leaves(params)),
-        "data": "a stream" if isinstance(train, Stream) else contents(train),
-        "validation": contents(held),
-        "loss": _name(settings.loss),
-        "learning_rate": knobs.rate if settings.schedule is None else "a schedule",
-        "plateau": [knobs.limits.cut, str(knobs.limits.cut_patience), knobs.limits.cut_minimum],
-        "min_improvement": float(knobs.limits.min_improvement),
-        "batch_size": settings.size,
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
-        "dropout_rate": knobs.dropout,
-        "label_smoothing": settings.smoothing,
-        "metrics": [measures.name_of(metric) for metric in settings.metrics],
-        "backprop": settings.backprop,
-        "compute_dtype": None if settings.compute_dtype is None else settings.compute_dtype.name,
-    }
-
-
-def _name(thing: Any) -> Any:
-    return getattr(thing, "__qualname__", type(thing).__name__) if callable(thing) else thing

@@ -20,8 +20,8 @@ from hypothesis import given, settings, strategies
 
 import jnn
 from jnn import checkpoints
-from jnn.checkpoints import Checkpoint, fingerprint, latest, write
-from jnn.sealed import DTYPES, DamagedError, host, seal, unseal
+from jnn.checkpoints import Checkpoint, latest, write
+from jnn.sealed import DTYPES, DamagedError, fingerprint, host, seal, unseal
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {"sizes": [2, 3, 1], "batch_size": 32, "optimizer": "adam", "learning_rate": None}

@@ -227,6 +227,11 @@ WRONG = [
     ({"metrics": "accurracy"}, ValueError, "unknown metric 'accurracy'"),
     ({"compute_dtype": int}, TypeError, "compute_dtype is .*; expected a floating-point type"),
     ({"steps_per_epoch": 3}, ValueError, "steps_per_epoch belongs to a stream"),
+    ({"metrics": {"r2": 1}}, TypeError, "metrics must be a name, a function, or a list of them"),
+    ({"metrics": 3}, TypeError, "metrics must be a name, a function, or a list of them, got 3"),
+    ({"metrics": ["r2", "r2"]}, ValueError, "metrics are recorded by their names, which must differ"),
+    ({"label_smoothing": "a"}, TypeError, "label_smoothing must be a number, got 'a'"),
+    ({"validation": "all"}, ValueError, "or a fraction such as 0.2, got str"),
     ({"clip_norm": 0}, ValueError, "clip_norm is 0; it must be positive"),
     ({"optimizer": "bfgs", "batch_size": 4, "learning_rate": None}, ValueError, "bfgs takes all 12 examples"),
 ]
@@ -254,6 +259,11 @@ def test_wrong_examples_and_options_are_refused(options, error, message, as_a_us
 def test_wrong_class_weights_are_refused(class_weight, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         fit(oracles.network([2, 3]), (X, LABELS), loss="cross_entropy", class_weight=class_weight)
+
+
+def test_fit_within_jit_is_refused(as_a_user):
+    with pytest.raises(TypeError, match="call it outside of jit, grad and vmap"):
+        jax.jit(lambda p: fit(p, (X, Y)).params)(oracles.network([2, 1]))
 
 
 def test_a_label_too_rare_to_be_split_is_refused(as_a_user):

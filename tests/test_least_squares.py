@@ -60,6 +60,8 @@ def test_one_layer_is_solved_as_least_squares_solve_it(weights, x64):
         ({"loss": "mae"}, "minimises sums of squares, half_mse or mse; got loss 'mae'"),
         ({"penalty": penalties.l1(0.1)}, "of penalties it takes l2 alone"),
         ({"penalty": lambda p: jnp.sum(p[0].b)}, "of penalties it takes l2 alone"),
+        ({"compute_dtype": jnp.bfloat16}, "computes in the parameters' dtype"),
+        ({"plateau": jnn.Plateau()}, "levenberg_marquardt finds the length of each step itself: leave plateau out"),
         ({"batch_size": 3}, "levenberg_marquardt takes all 7 examples at every step, got batch_size 3"),
         ({"dropout_rate": 0.5}, "levenberg_marquardt compares the objective between steps, which dropout changes"),
         ({"learning_rate": 0.1}, "levenberg_marquardt finds the length of each step itself"),

@@ -146,6 +146,39 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(tmp_path):
     assert_same(result, whole)
 
 
+def test_with_both_cadences_whichever_comes_first(tmp_path):
+    def wait(_):
+        time.sleep(0.12)
+        return len(list(tmp_path.iterdir())) > 0
+
+    checkpoint = jnn.Checkpoint(tmp_path, every_epochs=10**6, every_seconds=0.1)
+    assert fit(epochs=10**6, checkpoint=checkpoint, callback=wait).stopped == "callback"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"patience": 2, "learning_rate": 0.05, "validation": 0.5}, {"patience": 400}),
+        ({"target": 0.2}, {"target": None}),
+        ({"tolerance": 0.1}, {"tolerance": None}),
+    ],
+    ids=["patience", "target", "tolerance"],
+)
+def test_what_stopped_a_run_need_not_stop_it_with_other_limits(first, then, tmp_path):
+    stopped = fit(epochs=300, checkpoint=tmp_path, **first)
+    assert stopped.stopped == next(iter(first))
+    again = fit(epochs=300, checkpoint=tmp_path, **first)
+    assert (again.stopped, again.epochs) == (stopped.stopped, stopped.epochs)
+    on = fit(epochs=stopped.epochs + 5, checkpoint=tmp_path, **{**first, **then})
+    assert (on.stopped, on.epochs) == ("epochs", stopped.epochs + 5)
+
+
+def test_seconds_are_those_of_all_sessions(tmp_path):
+    first = fit(epochs=10**7, seconds=0.3, checkpoint=tmp_path)
+    again = fit(epochs=10**7, seconds=0.3, checkpoint=tmp_path)
+    assert (again.stopped, again.epochs) == ("seconds", first.epochs)
+
+
 PROGRAM = textwrap.dedent("""
     import sys
     import jax, numpy as np, optax, jnn

@@ -132,6 +132,15 @@ def test_the_callback_sees_the_run_so_far_and_may_stop_it():
     assert all(len(s.history["gradient_norm"]) == s.epochs for s in seen)
 
 
+def test_a_callback_stops_by_true_alone():
+    assert fit(epochs=30, callback=lambda so_far: so_far.history["loss"]).stopped == "epochs"
+    assert fit(epochs=30, callback=lambda so_far: np.bool_(so_far.epochs < 0)).stopped == "epochs"
+
+
+def test_what_comes_with_the_last_epoch_stops_nothing():
+    assert fit(epochs=1, callback=lambda so_far: True).stopped == "epochs"
+
+
 def interrupt_after(seconds):
     def press():
         time.sleep(seconds)
@@ -191,6 +200,7 @@ def test_the_table_and_the_print_are_of_the_history():
         ({"tolerance": -0.1}, ValueError, "tolerance is -0.1; it must be a number of at least 0"),
         ({"seconds": 0}, ValueError, "seconds is 0; it must be a positive number"),
         ({"plateau": 10}, TypeError, r"plateau must be a jnn\.Plateau\(factor, patience\), got 10"),
+        ({"min_improvement": None}, ValueError, "min_improvement is None; it must be a number"),
         ({"callback": 3}, TypeError, "callback must be a function of the Fit so far, got 3"),
     ],
 )

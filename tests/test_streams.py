@@ -137,8 +137,8 @@ def test_reading_ahead_is_bounded():
             yield X[:5], Y[:5]
 
     stream = streams.Stream(batches, None, lambda batch, _: streams.examples.check(START, batch, "mse"))
-    stream._steps = lambda n_0: 1
-    with stream.epoch(0) as blocks:
+    stream._steps = lambda batch: 1
+    with stream.epoch(0, lambda: False) as blocks:
         for _ in blocks:
             time.sleep(0.01)
             slow_check()
@@ -162,11 +162,11 @@ def test_a_loader_of_grain_is_a_stream():
 BAD = X[:5].copy()
 BAD[2, 0] = np.nan
 WRONG = [
-    (lambda _: [(X[:5], Y[:5]), (X[:5, :1], Y[:5])], {}, r"x of batch 1 of epoch 1 has shape \(5, 1\)"),
-    (lambda _: [(BAD, Y[:5])], {}, "x of batch 0 of epoch 1 holds NaN or infinity"),
-    (lambda _: [X[:5]], {}, r"batch 0 of epoch 1 must be \(x, y\) or \(x, y, weights\), got ndarray"),
+    (lambda _: [(X[:5], Y[:5]), (X[:5, :1], Y[:5])], {}, r"x of batch 2 of epoch 1 has shape \(5, 1\)"),
+    (lambda _: [(BAD, Y[:5])], {}, "x of batch 1 of epoch 1 holds NaN or infinity"),
+    (lambda _: [X[:5]], {}, r"batch 1 of epoch 1 must be \(x, y\) or \(x, y, weights\), got ndarray"),
     (lambda _: [], {}, "the stream is empty"),
-    (lambda _: 3, {}, "iterable"),
+    (lambda _: 3, {}, "the stream's function must return an iterable of batches, got 3"),
     (generator(5, 1), {"epochs": 2}, "generator is an iterator, whose batches come once, but epochs is 2"),
     (Batches(5), {"batch_size": 5}, "batch_size belongs to arrays"),
     (Batches(5), {"class_weight": "balanced"}, "class_weight belongs to arrays"),
@@ -181,6 +181,79 @@ WRONG = [
 def test_wrong_streams_are_refused(stream, options, message, as_a_user):
     with pytest.raises((ValueError, TypeError), match=message):
         fit(START, stream, **options)
+
+
+def test_a_loss_that_is_not_finite_at_zero_meets_no_padding(x64):
+    y = np.abs(Y) + 1
+    options = {"loss": lambda p, y: ((p - y) / y) ** 2, "epochs": 3}
+    arrays = fit(START, (X, y), batch_size=16, shuffle=False, **options)
+    stream = fit(START, lambda _: [(X[i : i + 16], y[i : i + 16]) for i in (0, 16, 32)], **options)
+    np.testing.assert_allclose(stream.history["loss"], arrays.history["loss"], rtol=1e-5)
+
+
+def test_labels_of_every_integer_type_are_the_same():
+    params, labels = oracles.network([2, 4, 300]), np.arange(N) % 7
+    batches = [(X[:16], labels[:16].astype(np.int8)), (X[16:32], np.full(16, 299))]
+    mixed = fit(params, lambda _: batches, loss="cross_entropy", epochs=1)
+    plain = fit(params, lambda _: [(x, y.astype(np.int64)) for x, y in batches], loss="cross_entropy", epochs=1)
+    assert same(mixed.history, plain.history)
+    two_kinds = [(X[:16], labels[:16]), (X[16:32], np.eye(300)[labels[16:32]])]
+    with pytest.raises(ValueError, match=r"y is of two kinds in batches up to 2 .*: \(16,\) int32 and \(16, 300\)"):
+        fit(params, lambda _: two_kinds, loss="cross_entropy", epochs=1)
+
+
+def slow_batches(epoch):
+    for i in range(0, 35, 5):
+        time.sleep(0.02)
+        yield X[i : i + 5], Y[i : i + 5]
+
+
+def test_a_stream_stopped_within_an_epoch_returns_the_best_and_has_written_the_last_whole_epoch(tmp_path):
+    options = {"patience": 100, "validation": (X, Y)}
+    result = fit(START, slow_batches, epochs=10**6, seconds=0.65, checkpoint=tmp_path, **options)
+    assert result.stopped == "seconds"
+    assert 1 <= result.epochs < 20
+    whole = fit(START, slow_batches, epochs=result.epochs, **options)
+    assert result.best_epoch == whole.best_epoch
+    assert same(result.params, whole.params)  # those of the best epoch
+    resumed = fit(START, slow_batches, epochs=result.epochs, checkpoint=tmp_path, **options)
+    assert resumed.resumed == result.epochs
+    assert same(resumed.last_params, whole.last_params)
+
+
+def test_a_stream_that_diverges_within_an_epoch_returns_finite_parameters():
+    def batches(epoch):
+        while epoch or not (yield X[:5], Y[:5]):
+            yield X[:5] * 1e3, Y[:5] * (1e10 if epoch else 1)
+            if epoch == 0:
+                return
+
+    result = fit(START, batches, optimizer="sgd", learning_rate=1e-3, epochs=2, seconds=0.6)
+    assert (result.stopped, result.epochs) == ("seconds", 1)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((result.params, result.best_params)))
+
+
+def test_a_stream_that_keeps_one_waiting_can_be_stopped():
+    def stuck(epoch):
+        yield X[:5], Y[:5]
+        time.sleep(3)
+
+    fit(START, lambda _: [(X[:5], Y[:5])], epochs=1)  # compiled
+    begun = time.monotonic()
+    result = fit(START, stuck, epochs=1, seconds=0.3)
+    assert time.monotonic() - begun < 5  # the reader is waited for
+    assert result.stopped == "seconds"
+
+
+def test_the_precision_of_the_caller_is_that_of_the_source(x64):
+    seen = []
+
+    def batches(epoch):
+        seen.append(jax.numpy.ones(()).dtype)
+        yield X[:5], Y[:5]
+
+    fit(oracles.network([2, 3, 1]), batches, epochs=1)
+    assert seen == [np.float64]
 
 
 @pytest.mark.slow

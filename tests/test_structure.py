@@ -38,6 +38,7 @@ LEVELS = {
     "readout": 4,
     "program": 5,
     "streams": 6,
+    "identity": 7,
     "session": 7,
     "training": 8,
 }

@@ -284,7 +284,7 @@ WRONG_DATA = [
     ((X, np.tile(Y, 2)), r"targets have shape \(12, 2\); the network predicts \(12, 1\)"),
     ((X, Y[:-1]), r"x and y of data differ in length: x has 12 rows, y has shape \(11, 1\)"),
     ((X, 3.0), r"x and y of data differ in length"),
-    ((X[:0], Y[:0]), "data are empty: x has no rows"),
+    ((X[:0], Y[:0]), r"data: there are no rows, x has shape \(0, 2\)"),
     (
         (BAD_X, Y),
         r"x of data holds NaN or infinity \(as float32\) in 1 of 12 rows, first in row 3: remove or fill them",
