@@ -23,7 +23,7 @@ from jnn.results import Fit
 from jnn.stopping import REASONS, Watch
 from jnn.streams import Stream
 
-_ORDER_ENTRIES = 2**18  # of the visiting order handed to the device at once: 1 MiB
+_ORDER_ENTRIES = 2**16  # of the visiting order handed to the device at once: 256 KiB
 _LOOK_SECONDS = 0.2  # how long the device runs between two looks of the host
 _FIRST_CHUNK = 2**24  # examples × parameters in the first chunk, before the speed is known: some hundredths of a second
 
@@ -84,16 +84,18 @@ class Session:
         rows = max(1, min(_ORDER_ENTRIES // n, 4096))
         in_order = np.tile(np.arange(n, dtype=np.int32), (rows, 1)) if self.settings.size < n else None
 
-        def drawn(count: int) -> np.ndarray | None:
+        unshuffled = None if in_order is None else jnp.asarray(in_order)
+
+        def drawn(count: int) -> Any:
             """Orders of so many epochs; and the generator before they were drawn is kept, for a checkpoint."""
             self.generator_state = self.generator.bit_generator.state
             if not shuffle or in_order is None:
-                return in_order
+                return unshuffled
             order = in_order.copy()
             order[:count] = self.generator.permuted(in_order[:count], axis=1)
             return order
 
-        def run(order: np.ndarray | None, count: int) -> tuple[State, Any]:
+        def run(order: Any, count: int) -> tuple[State, Any]:
             return program.run(self.settings, self.state, self.knobs, data, validation, order, rows, count)
 
         def next_count(done: int, chunk: int) -> int:
@@ -102,10 +104,10 @@ class Session:
                 count = min(count, every - done % every)
             return max(count, 0)
 
-        self._compile(lambda: run(in_order, 0))
         chunk = max(1, _FIRST_CHUNK // (n * sum(leaf.size for leaf in jax.tree.leaves(self.state.params))))
         count = next_count(self.done, chunk)
         order = drawn(count)
+        self._compile(lambda: run(order, 0))
         with self._looking_on() as (bar, interrupt):
             if self.done < self.epochs:
                 self._stop_early(interrupt)
