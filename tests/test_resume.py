@@ -220,8 +220,13 @@ def test_killed_at_thirty_random_moments_a_run_ends_bit_identical(tmp_path):
     while kills < 30:
         before = newest(directory)
         process = start(directory, tmp_path / "parts")
+        pause = moments.uniform(0.1, 1.0) * alone
+        if kills % 2:  # every other one strikes in training: some time after the process has written something
+            while newest(directory) == before and process.poll() is None:
+                time.sleep(0.01)
+            pause = moments.uniform(0, 1)
         try:
-            process.wait(timeout=moments.uniform(0.2, 1.0) * alone)
+            process.wait(timeout=pause)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
