@@ -6,13 +6,14 @@ The contents page. `jnn.figures` draws, and is imported only when asked for.
 from jnn import data, metrics, penalties
 from jnn.activations import ACTIVATIONS
 from jnn.checkpoints import Checkpoint
+from jnn.choice import METHODS
 from jnn.classification import ClassificationReport, classification_report
 from jnn.crosscheck import Report, crosscheck
 from jnn.files import load, save
 from jnn.initializers import INITIALIZERS
 from jnn.losses import LOSSES
 from jnn.metrics import METRICS, evaluate
-from jnn.network import METHODS, forward, hidden_states, linear_system, predict
+from jnn.network import forward, hidden_states, linear_system, predict
 from jnn.optimizers import OPTIMIZERS
 from jnn.params import Params, Stack, from_layers, init_network_params, layers, sizes
 from jnn.readout import polynomial_features, solve_readout

@@ -16,20 +16,30 @@ from jax.scipy.special import erf
 
 
 class Activation(NamedTuple):
-    """A pair of elementwise functions: the value h(z) and the slope h'(z)."""
+    """Elementwise functions: the value h(z), the slope h'(z), and the slope as a function of the value.
+
+    The last is there where it loses no digit against h'(z): a network then need not keep z for its adjoints.
+    """
 
     value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
+    slope_of_value: Callable[[Array], Array] | None = None
 
 
-def _sigmoid_slope(z: Array) -> Array:
-    s = jax.nn.sigmoid(z)
+def _sigmoid_slope_of_value(s: Array) -> Array:
     return s * (1 - s)
 
 
-def _tanh_slope(z: Array) -> Array:
-    t = jnp.tanh(z)
+def _sigmoid_slope(z: Array) -> Array:
+    return _sigmoid_slope_of_value(jax.nn.sigmoid(z))
+
+
+def _tanh_slope_of_value(t: Array) -> Array:
     return 1 - t * t
+
+
+def _tanh_slope(z: Array) -> Array:
+    return _tanh_slope_of_value(jnp.tanh(z))
 
 
 def _elu(z: Array, scale: float, alpha: float) -> Array:
@@ -71,11 +81,11 @@ _SELU = {"scale": 1.0507009873554805, "alpha": 1.6732632423543772}  # Klambauer 
 _LECUN = 1.7159  # LeCun et al. 1998: maps ±1 to ±1 and has its largest curvature there
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda z: z, jnp.ones_like),
-    "sigmoid": Activation(jax.nn.sigmoid, _sigmoid_slope),
-    "tanh": Activation(jnp.tanh, _tanh_slope),
-    "relu": Activation(partial(_leaky, below=0.0), partial(_leaky_slope, below=0.0)),
-    "leaky_relu": Activation(partial(_leaky, below=0.01), partial(_leaky_slope, below=0.01)),
+    "identity": Activation(lambda z: z, jnp.ones_like, jnp.ones_like),
+    "sigmoid": Activation(jax.nn.sigmoid, _sigmoid_slope, _sigmoid_slope_of_value),
+    "tanh": Activation(jnp.tanh, _tanh_slope, _tanh_slope_of_value),
+    "relu": Activation(partial(_leaky, below=0.0), *2 * [partial(_leaky_slope, below=0.0)]),
+    "leaky_relu": Activation(partial(_leaky, below=0.01), *2 * [partial(_leaky_slope, below=0.01)]),
     "elu": Activation(partial(_elu, scale=1.0, alpha=1.0), partial(_elu_slope, scale=1.0, alpha=1.0)),
     "selu": Activation(partial(_elu, **_SELU), partial(_elu_slope, **_SELU)),
     "gelu": Activation(lambda z: z * _normal_cdf(z), _gelu_slope),
@@ -84,7 +94,11 @@ ACTIVATIONS: dict[str, Activation] = {
     "softsign": Activation(lambda z: z / (1 + jnp.abs(z)), lambda z: 1 / (1 + jnp.abs(z)) ** 2),
     "erf": Activation(erf, lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-z * z)),
     "hard_tanh": Activation(jax.nn.hard_tanh, _hard_tanh_slope),
-    "lecun_tanh": Activation(lambda z: _LECUN * jnp.tanh(2 / 3 * z), lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z)),
+    "lecun_tanh": Activation(
+        lambda z: _LECUN * jnp.tanh(2 / 3 * z),
+        lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z),
+        lambda x: _LECUN * 2 / 3 * _tanh_slope_of_value(x / _LECUN),
+    ),
     "sin": Activation(jnp.sin, jnp.cos),
 }
 

@@ -20,14 +20,13 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
-from jnn import activations, network, triangular
+from jnn import activations, network, substitution
+from jnn.choice import Method
 from jnn.params import Params, Stack
-
-METHODS = ("auto", "autodiff")  # JAX differentiates the scan: the rule would gain 13% at best (width 8, depth 1000)
 
 
 def batch_output(
-    params: Params, X: Float[Array, "batch n_0"], key: Array, rate: ArrayLike, backprop: str = "auto"
+    params: Params, X: Float[Array, "batch n_0"], key: Array, rate: ArrayLike, method: Method | None = None
 ) -> Float[Array, "batch n_N"]:
     """The outputs of a batch with every hidden unit dropped with probability `rate`, for each example by itself.
 
@@ -39,17 +38,18 @@ def batch_output(
       key: from `jax.random.key`; the same key draws the same masks.
       rate: 0 ≤ rate < 1, see `check_rate`; it is taken to a multiple of 2⁻¹⁶. It may be traced: a new rate then
         recompiles nothing.
-      backprop: "auto" or "autodiff"; any method where the rate is the number 0, which leaves the plain network.
+      method: see `check_method`; any where the rate is the number 0, which leaves the plain network.
     Raises:
-      ValueError: another method, which knows no masks.
+      ValueError: a method that knows no masks.
 
     >>> params = jnn.from_layers([(np.ones((4, 1)), np.zeros(4)), (np.eye(4), np.zeros(4))], activation="identity")
     >>> batch_output(params, jnp.ones((2, 1)), jax.random.key(0), 0.5).tolist()
     [[2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]]
     """
+    method = method or Method()
     if isinstance(rate, (int, float)) and rate == 0:
-        return network.batch_output(params, X, backprop)  # the very same numbers; a traced 0 gives them up to rounding
-    check_backprop(backprop)
+        return network.batch_output(params, X, method)  # the very same numbers; a traced 0 gives them up to rounding
+    check_method(method)
     hidden, readout = _hidden_and_readout(params)
     gain = (1 / (1 - jnp.asarray(rate, float))).astype(X.dtype)
     for i, stack in enumerate(hidden):
@@ -58,7 +58,7 @@ def batch_output(
             X = _stack_output(stack, X.T, keep, gain).T
         else:
             X = jax.vmap(_stack_output, (None, 0, 1, None))(stack, X, keep, gain)
-    return network.batch_output((readout,), X, backprop)
+    return network.batch_output((readout,), X, method)
 
 
 def check_rate(rate: Any) -> float:
@@ -83,11 +83,17 @@ def check_rate(rate: Any) -> float:
     return float(rate)
 
 
-def check_backprop(backprop: str) -> None:
-    """Refuse a way of taking derivatives that does not exist, or knows no masks."""
-    network.check_method(backprop)
-    if backprop not in METHODS:
-        raise ValueError(f"backprop {backprop!r} takes no dropout; use one of: {', '.join(METHODS)}")
+def check_method(method: Method) -> None:
+    """Refuse a way of computing that knows no masks: JAX differentiates the scan, as the triangular rule would gain 13%
+    at best (width 8, depth 1000).
+
+    Raises:
+      ValueError: another way.
+    """
+    if method.backprop not in ("auto", "autodiff"):
+        raise ValueError(f"backprop {method.backprop!r} takes no dropout; use one of: auto, autodiff")
+    if method != Method(method.backprop):
+        raise ValueError("dropout walks the layers and keeps every state: leave forward and checkpoint_every out")
 
 
 def _hidden_and_readout(params: Params) -> tuple[Params, Stack]:
@@ -101,7 +107,10 @@ def _hidden_and_readout(params: Params) -> tuple[Params, Stack]:
 
 def _by_columns(stack: Stack) -> bool:
     """Whether the batch stands in columns, x: (n, batch), as `predict` has it for deep and narrow stacks."""
-    return stack.depth > 1 and max(stack.w.shape[1:]) <= network.COLUMNS
+    return stack.depth > 1 and max(stack.w.shape[1:]) <= _COLUMNS
+
+
+_COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
 
 
 def _mask_shape(stack: Stack, batch: int) -> tuple[int, int, int]:
@@ -131,7 +140,7 @@ def _stack_output(stack: Stack, x: Array, keep: Array, gain: Array) -> Array:
 
     def layer(x: Array, block: Any) -> Any:
         w, b, keep = block
-        y = jnp.where(keep, gain * h(triangular.times(w, x) + b), 0)
+        y = jnp.where(keep, gain * h(substitution.times(w, x) + b), 0)
         return y + x if stack.residual else y, None
 
-    return triangular.walk(layer, x, (stack.w, triangular.column(stack.b, x), keep))[0]
+    return lax.scan(layer, x, (stack.w, substitution.column(stack.b, x), keep))[0]

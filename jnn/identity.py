@@ -38,7 +38,9 @@ def identify(
         "dropout_rate": knobs.dropout,
         "label_smoothing": settings.smoothing,
         "metrics": [measures.name_of(metric) for metric in settings.metrics],
-        "backprop": settings.backprop,
+        "backprop": settings.method.backprop,
+        "forward": settings.method.forward,
+        "checkpoint_every": settings.method.checkpoint_every,
         "compute_dtype": None if settings.compute_dtype is None else settings.compute_dtype.name,
     }
 

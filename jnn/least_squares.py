@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jnn import network
+from jnn.choice import Method
 from jnn.params import Params
 from jnn.penalties import Penalty
 
@@ -35,7 +36,7 @@ def check(loss: Any, penalty: Any, compute_dtype: Any) -> None:
 
 
 def residuals(
-    params: Params, x: Array, y: Array, weights: Array | None, loss: str, penalty: Penalty | None, backprop: str
+    params: Params, x: Array, y: Array, weights: Array | None, loss: str, penalty: Penalty | None, method: Method
 ) -> tuple[Float[Array, " m"], Float[Array, "m P"]]:
     """The residuals r and J = ∂r/∂p, where ½‖r‖² is the objective.
 
@@ -50,8 +51,8 @@ def residuals(
     n, n_N = y.shape
     shares = jnp.full(n, 1 / n, y.dtype) if weights is None else weights / jnp.sum(weights)
     roots = jnp.sqrt(SCALES[loss] * shares / n_N)[:, None]
-    r = roots * (network.batch_output(params, x, backprop) - y)
-    each = jax.vmap(jax.jacrev(partial(network.output, backprop=backprop)), (None, 0))(params, x)
+    r = roots * (network.batch_output(params, x, method) - y)
+    each = jax.vmap(jax.jacrev(partial(network.output, method=method)), (None, 0))(params, x)
     J = jnp.concatenate([leaf.reshape(n * n_N, -1) for leaf in jax.tree.leaves(each)], axis=1)
     J = jnp.repeat(roots, n_N, axis=0) * J
     if penalty is None:

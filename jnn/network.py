@@ -6,17 +6,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations, triangular
+from jnn.choice import Method, check_method, chosen
 from jnn.params import Params, Stack, check_params
 
-METHODS = ("auto", "autodiff", "dense", "substitution")
 
-
-def forward(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Array, " n_N"]:
+def forward(
+    params: Params,
+    x: ArrayLike,
+    *,
+    backprop: str = "auto",
+    forward: str = "sequential",
+    checkpoint_every: int | None = None,
+) -> Float[Array, " n_N"]:
     """The output x_N of a network for one example, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁].
 
     Pure: `jax.jit`, `jax.vmap`, `jax.grad` and the other transformations apply. For a batch, `predict` is faster.
@@ -25,29 +31,41 @@ def forward(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Ar
       params: from `init_network_params` or `from_layers`.
       x: (n_0,).
       backprop: how derivatives are taken. "autodiff" (JAX differentiates the scan), "dense" (assemble I − L and solve;
-        small networks), "substitution" (block by block), or "auto", the fastest of them for each stack.
+        small networks), "substitution" (block by block), "parallel" (all blocks at once, in O(log depth) steps), or
+        "auto", the fastest of them for each stack.
+      forward: how the states are found: "sequential", layer after layer, or "newton", all layers at once (`newton`).
+      checkpoint_every: keep every k-th state only and compute the others again for the gradient: with k near √depth
+        the memory grows like √depth, for the time of one more forward pass.
     Raises:
-      ValueError: x has the wrong shape, the method is unknown, or the dense system is too large.
+      ValueError: x has the wrong shape, a method is unknown, methods do not go together, or the dense system is too
+        large.
 
     >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)], activation="relu")
     >>> forward(params, jnp.array([3.0])).tolist()
     [-6.5]
     """
-    check_method(backprop)
-    return output(params, check_example(params, x), backprop)
+    method = check_method(backprop, forward, checkpoint_every)
+    return output(params, check_example(params, x), method)
 
 
-def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Array, "batch n_N"]:
+def predict(
+    params: Params,
+    x: ArrayLike,
+    *,
+    backprop: str = "auto",
+    forward: str = "sequential",
+    checkpoint_every: int | None = None,
+) -> Float[Array, "batch n_N"]:
     """The outputs for a batch of examples, `jax.vmap(forward, (None, 0))(params, x)`, jitted.
 
-    Deep and narrow stacks take the batch as columns instead, so that the innermost loops run along it: at width 8,
-    batch 32 that is up to 1.5 times as fast as `vmap`, for the same numbers.
+    Deep stacks take the batch as columns instead, so that the innermost loops run along it: faster than `vmap`, for
+    the same numbers.
 
     Args:
       x: (batch, n_0), one example a row.
-      backprop: as in `forward`.
+      backprop, forward, checkpoint_every: as in `forward`.
     Raises:
-      ValueError: x has the wrong shape, the method is unknown, or the dense system is too large.
+      ValueError: as in `forward`.
 
     >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)], activation="relu")
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
@@ -58,21 +76,23 @@ def predict(params: Params, x: ArrayLike, *, backprop: str = "auto") -> Float[Ar
     if len(shape) != 2 or shape[1] != n_0:
         hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
         raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
-    check_method(backprop)
-    return _predict(params, _numbers(x, params[0].w.dtype), backprop)
+    method = check_method(backprop, forward, checkpoint_every)
+    return _predict(params, _numbers(x, params[0].w.dtype), method)
 
 
-@partial(jax.jit, static_argnames="backprop")
-def _predict(params: Params, x: Array, backprop: str) -> Array:
-    return batch_output(params, x, backprop)
+@partial(jax.jit, static_argnames="method")
+def _predict(params: Params, x: Array, method: Method) -> Array:
+    return batch_output(params, x, method)
 
 
-def hidden_states(params: Params, x: ArrayLike, *, backprop: str = "auto") -> tuple[Array, ...]:
+def hidden_states(
+    params: Params, x: ArrayLike, *, backprop: str = "auto", forward: str = "sequential"
+) -> tuple[Array, ...]:
     """Every state x_1, …, x_N for one example, stack by stack: one array (depth, n_out) for each stack of the network.
 
     Args:
       x: (n_0,).
-      backprop: as in `forward`.
+      backprop, forward: as in `forward`.
     Raises:
       ValueError: as in `forward`.
 
@@ -80,14 +100,14 @@ def hidden_states(params: Params, x: ArrayLike, *, backprop: str = "auto") -> tu
     >>> [states.tolist() for states in hidden_states(params, jnp.array([3.0]))]
     [[[7.0]], [[-6.5]]]
     """
-    check_method(backprop)
+    method = check_method(backprop, forward)
     state = check_example(params, x)
     if backprop == "dense":
         every = iter(triangular.dense_states(params, state)[1:])
         return tuple(jnp.stack([next(every) for _ in range(stack.depth)]) for stack in params)
     states = []
     for stack in params:
-        states.append(_stack_states(stack, state, _chosen(stack, backprop)))
+        states.append(_stack_states(stack, state, method._replace(backprop=chosen(stack, method, batch=1))))
         state = states[-1][-1]
     return tuple(states)
 
@@ -110,42 +130,53 @@ def linear_system(params: Params, x: ArrayLike) -> triangular.LinearSystem:
     return triangular.linear_system(params, check_example(params, x))
 
 
-def output(params: Params, x: Float[Array, " n_0"], backprop: str) -> Float[Array, " n_N"]:
+def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Array, " n_N"]:
     """`forward`, unchecked."""
-    if backprop == "dense":
+    if method.backprop == "dense":
         return triangular.dense_states(params, x)[-1]
     for stack in params:
-        x = _stack_output(stack, x, _chosen(stack, backprop))
+        x = _stack_output(stack, x, method._replace(backprop=chosen(stack, method, batch=1)))
     return x
 
 
-def batch_output(params: Params, X: Float[Array, "batch n_0"], backprop: str) -> Float[Array, "batch n_N"]:
+def batch_output(params: Params, X: Float[Array, "batch n_0"], method: Method) -> Float[Array, "batch n_N"]:
     """`predict`, unchecked and not jitted."""
-    if backprop == "dense":
-        return jax.vmap(partial(output, backprop=backprop), (None, 0))(params, X)
+    if method.backprop == "dense":
+        return jax.vmap(partial(output, method=method), (None, 0))(params, X)
     for stack in params:
-        chosen = _chosen(stack, backprop)
-        if chosen == "substitution" and max(stack.w.shape[1:]) <= COLUMNS:
-            X = _stack_output(stack, X.T, chosen).T
+        of_stack = method._replace(backprop=chosen(stack, method, batch=len(X)))
+        if of_stack.backprop == "autodiff":
+            X = jax.vmap(partial(_stack_output, method=of_stack), (None, 0))(stack, X)
         else:
-            X = jax.vmap(partial(_stack_output, method=chosen), (None, 0))(stack, X)
+            X = _stack_output(stack, X.T, of_stack).T
     return X
 
 
-COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
+def _stack_output(stack: Stack, x: Array, method: Method) -> Array:
+    """x_N of a stack."""
+    if method.checkpoint_every is not None and stack.depth > method.checkpoint_every:
+        return _checkpointed(stack, x, method)
+    if method.backprop == "autodiff":
+        return _scan(_layer(stack), stack, x)[0]
+    return triangular.run(stack, x, method.backprop, method.forward).output
 
 
-def check_method(backprop: str) -> None:
-    """Refuse a way of taking derivatives that does not exist."""
-    if backprop not in METHODS:
-        raise ValueError(f"unknown backprop {backprop!r}; known: {', '.join(METHODS)}")
+def _checkpointed(stack: Stack, x: Array, method: Method) -> Array:
+    """x_N of a stack of which every k-th state is kept, and the states between are computed again for the gradient."""
+    k = method.checkpoint_every
+    whole = stack.depth // k * k
+    part = jax.checkpoint(partial(_stack_output, method=method._replace(checkpoint_every=None)))
+    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(whole // k, k, *leaf.shape[1:]), stack)
+    x, _ = lax.scan(lambda x, chunk: (part(chunk, x), None), x, chunks)
+    return x if whole == stack.depth else part(jax.tree.map(lambda leaf: leaf[whole:], stack), x)
 
 
-def _chosen(stack: Stack, backprop: str) -> str:
-    """What "auto" means for a stack: width one, and a single layer, gain nothing from the rule."""
-    if backprop != "auto":
-        return backprop
-    return "autodiff" if stack.depth == 1 or stack.w.shape[1] == 1 else "substitution"
+def _stack_states(stack: Stack, x: Array, method: Method) -> Array:
+    """x_1, …, x_N of a stack: (depth, n_out)."""
+    if method.backprop == "autodiff":
+        return _scan(_layer(stack, emit=True), stack, x)[1]
+    inputs, last, _ = triangular.run(stack, x, method.backprop, method.forward)
+    return jnp.concatenate([inputs[1:], last[None]])
 
 
 def _layer(stack: Stack, emit: bool = False) -> Any:
@@ -161,19 +192,12 @@ def _layer(stack: Stack, emit: bool = False) -> Any:
     return layer
 
 
-def _stack_output(stack: Stack, x: Array, method: str) -> Array:
-    """x_N of a stack."""
-    if method == "substitution":
-        return triangular.substituted_run(stack, x).output
-    return triangular.walk(_layer(stack), x, (stack.w, stack.b))[0]
-
-
-def _stack_states(stack: Stack, x: Array, method: str) -> Array:
-    """x_1, …, x_N of a stack: (depth, n_out)."""
-    if method == "substitution":
-        inputs, _, last = triangular.substituted_run(stack, x)
-        return jnp.concatenate([inputs[1:], last[None]]) if stack.depth > 1 else last[None]
-    return triangular.walk(_layer(stack, emit=True), x, (stack.w, stack.b))[1]
+def _scan(layer: Any, stack: Stack, x: Array) -> Any:
+    """`lax.scan` over the layers, and a plain call for a single one, whose width may change."""
+    if stack.depth > 1:
+        return lax.scan(layer, x, (stack.w, stack.b))
+    x, out = layer(x, (stack.w[0], stack.b[0]))
+    return x, None if out is None else out[None]
 
 
 def check_example(params: Params, x: Any) -> Array:

@@ -15,6 +15,7 @@ import optax
 from jax import Array, lax
 
 from jnn import dropout, least_squares, losses, metrics, network, penalties, stopping
+from jnn.choice import Method
 from jnn.layout import Layout
 from jnn.params import Params
 
@@ -33,7 +34,7 @@ class Settings(NamedTuple):
     schedule: Callable[[Any], Any] | None  # the learning rate by step
     least_squares: bool  # whether the optimizer wants the residuals
     size: int  # examples a step
-    backprop: str
+    method: Method
     compute_dtype: Any  # of forward pass and gradient, None: that of the parameters
 
 
@@ -180,7 +181,7 @@ def _step(settings: Settings, knobs: Knobs, state: State, sums: Array, batch: Ex
         return _objective(settings, knobs, restored(settings, p), batch, key)
 
     def residuals(p: Any) -> Any:
-        return least_squares.residuals(restored(settings, p), *batch, settings.loss, knobs.penalty, settings.backprop)
+        return least_squares.residuals(restored(settings, p), *batch, settings.loss, knobs.penalty, settings.method)
 
     value, gradient = _value_and_gradient(settings, knobs, state.params, batch, key)
     extra = {"residuals": residuals} if settings.least_squares else {}  # optax's searches refuse what they do not know
@@ -249,9 +250,9 @@ def _objective(settings: Settings, knobs: Knobs, params: Params, batch: Examples
     if settings.compute_dtype is not None:
         computed, x = jax.tree.map(lambda a: a.astype(settings.compute_dtype), (params, x))
     if key is None:
-        predictions = network.batch_output(computed, x, settings.backprop)
+        predictions = network.batch_output(computed, x, settings.method)
     else:
-        predictions = dropout.batch_output(computed, x, key, knobs.dropout, settings.backprop)
+        predictions = dropout.batch_output(computed, x, key, knobs.dropout, settings.method)
     loss = losses.resolve(settings.loss)
     if settings.smoothing:
         loss = losses.smoothed(loss, settings.smoothing)
@@ -269,7 +270,7 @@ def _predictions(settings: Settings, params: Params, x: Array) -> Array:
     """ŷ of all rows, some at a time, so that the memory does not grow with their number."""
     if settings.compute_dtype is not None:
         params, x = jax.tree.map(lambda a: a.astype(settings.compute_dtype), (params, x))
-    predict = partial(network.batch_output, params, backprop=settings.backprop)
+    predict = partial(network.batch_output, params, method=settings.method)
     if (whole := len(x) // _ROWS * _ROWS) == 0:
         y = predict(x)
     else:

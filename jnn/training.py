@@ -11,8 +11,9 @@ import optax
 from jax import Array
 from jax.core import Tracer
 
-from jnn import checkpoints, dropout, examples, least_squares, losses, network, optimizers, penalties, program, stopping
+from jnn import checkpoints, dropout, examples, least_squares, losses, optimizers, penalties, program, stopping
 from jnn import metrics as measures
+from jnn.choice import check_method
 from jnn.data import host_generator
 from jnn.identity import identify, name
 from jnn.layout import layout
@@ -50,6 +51,8 @@ def fit(
     checkpoint: Any = None,
     callback: Callable[[Fit], Any] | None = None,
     backprop: str = "auto",
+    forward: str = "sequential",
+    checkpoint_every: int | None = None,
     compute_dtype: Any = None,
     progress: bool | None = None,
 ) -> Fit:
@@ -82,7 +85,7 @@ def fit(
       steps_per_epoch: batches of a stream that make an epoch, None for all it has.
       shuffle: visit the examples in a new order in every epoch; False visits them in the order of the data, always.
       key: of shuffling, dropout and the validation split; None is `jax.random.key(0)`.
-      backprop: how gradients are taken, as in `jnn.forward`.
+      backprop, forward, checkpoint_every: how gradients are taken, as in `jnn.forward`.
       compute_dtype: of the forward pass and its gradient, such as `jnp.bfloat16`; losses, updates and parameters keep
         the parameters' own, float32 at least for losses.
     Stopping, by the watched loss: that on the validation data, or else the training loss:
@@ -115,14 +118,15 @@ def fit(
     limits = stopping.limits(patience, min_improvement, target, tolerance, plateau)
     metrics = _check_metrics(metrics)
     key = jax.random.key(0) if key is None else check_key(key)
-    _check_options(params, epochs, seconds, callback, backprop, compute_dtype, loss, label_smoothing)
+    method = check_method(backprop, forward, checkpoint_every)
+    _check_options(params, epochs, seconds, callback, compute_dtype, loss, label_smoothing)
     penalties.check_penalty(penalty, params)
     if rule.full_batch and plateau is not None:
         raise ValueError(f"{optimizer} finds the length of each step itself: leave plateau out")
     if rule.least_squares:
         least_squares.check(loss, penalty, compute_dtype)
     if dropout.check_rate(dropout_rate):
-        dropout.check_backprop(backprop)
+        dropout.check_method(method)
         if rule.full_batch:
             raise ValueError(f"{optimizer} compares the objective between steps, which dropout changes: leave one out")
 
@@ -161,7 +165,7 @@ def fit(
         rule.schedule,
         rule.least_squares,
         size,
-        backprop,
+        method,
         compute_dtype,
     )
     knobs = program.Knobs(
@@ -246,7 +250,6 @@ def _check_options(
     epochs: Any,
     seconds: Any,
     callback: Any,
-    backprop: str,
     compute_dtype: Any,
     loss: Any,
     label_smoothing: Any,
@@ -261,7 +264,6 @@ def _check_options(
         raise ValueError(f"seconds is {seconds!r}; it must be a positive number, or None for no limit")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of the Fit so far, got {callback!r}")
-    network.check_method(backprop)
     if compute_dtype is not None and not jnp.issubdtype(compute_dtype, jnp.floating):
         raise TypeError(f"compute_dtype is {compute_dtype!r}; expected a floating-point type such as jnp.bfloat16")
     losses.resolve(loss)

@@ -8,16 +8,17 @@ which, written for all layers at once, is (I − L) dx = D dp: L holds the Jacob
 below the diagonal, D the local derivatives. Forward mode solves it by forward substitution, from the first layer to
 the last; reverse mode solves the transpose, (I − L)ᵀ λ = ∂ℓ/∂x, by back substitution (arXiv:2303.15449).
 
-Two ways to solve it stand here, neither using the other's code:
+Two ways to it stand here:
 
 - `dense_states` assembles I − L and D and calls `solve_triangular`: to look at, and for small networks;
-- `substituted_run` walks the blocks of a stack: O(depth) work, compiled once for any depth.
+- `run` knows the structure of a stack's I − L, and has it solved block by block (`substitution`) or all blocks at once
+  (`parallel`).
 
-Both are written for one example, x: (n,). `substituted_run` also takes a batch as columns, x: (n, batch).
+They are written for one example, x: (n,); `run` also takes a batch as columns, x: (n, batch).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +26,9 @@ from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
-from jnn import activations
+from jnn import activations, fused, newton, parallel, substitution
 from jnn.params import Params, Stack, layers, sizes
+from jnn.substitution import Run
 
 # ---- dense: to look at ----
 
@@ -103,41 +105,31 @@ def _dense_states_jvp(primals: Any, tangents: Any) -> Any:
     return states, (dx0, *jnp.split(dx, edges))
 
 
-# ---- substitution: block by block ----
+# ---- by its structure: one rule, several solvers ----
+
+Solver: TypeAlias = Literal["substitution", "parallel", "fused"]
+Forward: TypeAlias = Literal["sequential", "newton"]
 
 
-class Run(NamedTuple):
-    """What one pass through a stack leaves behind; with a trailing batch axis where x has one."""
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def run(stack: Stack, x: Float[Array, " n_in *batch"], solver: Solver, forward: Forward = "sequential") -> Run:
+    """One pass through a stack, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], differentiated by solving its triangular system.
 
-    inputs: Array  # (depth, n_in): xₗ₋₁ of every layer
-    slopes: Array  # (depth, n_out): δₗ
-    output: Array  # (n_out,): the last state
-
-
-@jax.custom_jvp
-def substituted_run(stack: Stack, x: Float[Array, " n_in *batch"]) -> Run:
-    """One pass through a stack, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], differentiated by forward and back substitution.
-
-    The unknowns are (dx_0, dz_1, …, dz_N, dx_N) rather than dx: the adjoint of dzₗ is δₗ ∘ λₗ = ∂ℓ/∂bₗ, so the loop
-    emits just what the weight gradients need, and these are one product over all layers, outside the loop.
+    The unknowns are (dx_0, dz_1, …, dz_N, dx_N) rather than dx: the adjoint of dzₗ is δₗ ∘ λₗ = ∂ℓ/∂bₗ, so the solve
+    yields just what the weight gradients need, and these are one product over all layers.
     """
-    h = activations.resolve(stack.activation)
-
-    def layer(x: Array, wb: Any) -> Any:
-        w, b = wb
-        z = times(w, x) + b
-        y = h.value(z) + x if stack.residual else h.value(z)
-        return y, (x, h.slope(z))
-
-    output, (inputs, slopes) = walk(layer, x, (stack.w, column(stack.b, x)))
-    return Run(inputs, slopes, output)
+    if forward == "newton":
+        return newton.run(stack, x)
+    return fused.run(stack, x) if solver == "fused" and stack.depth > 1 else substitution.run(stack, x)
 
 
-@substituted_run.defjvp
-def _substituted_run_jvp(primals: Any, tangents: Any) -> Any:
+@run.defjvp
+def _run_jvp(solver: Solver, forward: Forward, primals: Any, tangents: Any) -> Any:
     (stack, x), (dstack, dx0) = primals, tangents
-    inputs, slopes, output = primal = substituted_run(stack, x)
-    w, δ, residual = stack.w, slopes, stack.residual
+    kept = run(stack, x, solver, forward)
+    δ, residual = substitution.slopes(stack, kept), stack.residual
+    # a single layer, which may change the width, has nothing to do in parallel
+    forward_substitution, back_substitution = _SOLVERS["substitution" if stack.depth == 1 else solver]
 
     def products(w: Array, x: Array) -> Array:
         return jnp.einsum("lij,lj...->li...", w, x)
@@ -153,38 +145,23 @@ def _substituted_run_jvp(primals: Any, tangents: Any) -> Any:
         """The operator itself: dx_0;  dzₗ − Wₗ dxₗ₋₁;  dx_out − dx_N."""
         dx_in, dz, dx_out = unknowns
         dx = perturbed_inputs(dx_in, dz)
-        return dx_in, dz - products(w, dx), dx_out - δ[-1] * dz[-1] - (dx[-1] if residual else 0)
+        return dx_in, dz - products(stack.w, dx), dx_out - δ[-1] * dz[-1] - (dx[-1] if residual else 0)
 
-    def forward_substitution(_: Any, rhs: Any) -> Any:
+    def solve(_: Any, rhs: Any) -> Any:
         dx_in, r, r_out = rhs
-
-        def row(dx: Array, block: Any) -> Any:
-            w, δ, r = block
-            dz = times(w, dx) + r
-            return δ * dz + dx if residual else δ * dz, dz
-
-        dx_out, dz = walk(row, dx_in, (w, δ, r))
+        dz, dx_out = forward_substitution(stack, kept, dx_in, r)
         return dx_in, dz, dx_out + r_out
 
-    def back_substitution(_: Any, cotangents: Any) -> Any:
+    def transpose_solve(_: Any, cotangents: Any) -> Any:
         g_in, g, λ_out = cotangents
-
-        def row(λ: Array, block: Any) -> Any:
-            w, δ, g = block
-            μ = δ * λ + g  # the adjoint of z
-            wTμ = _transpose_times(w, μ)
-            return wTμ + λ if residual else wTμ, μ
-
-        λ_in, μ = walk(row, λ_out, (w, δ, g), reverse=True)
+        μ, λ_in = back_substitution(stack, kept, g, λ_out)
         return λ_in + g_in, μ, λ_out
 
-    r = products(dstack.w, inputs) + column(dstack.b, x)
+    r = products(dstack.w, kept.inputs) + substitution.column(dstack.b, x)
     dx_in, dz, dx_out = _solve_in_parts(
-        system, (dx0, r, jnp.zeros_like(output)), forward_substitution, back_substitution, coefficients=(w, δ)
+        system, (dx0, r, jnp.zeros_like(kept.output)), solve, transpose_solve, coefficients=(stack.w, δ)
     )
-    z = products(w, inputs) + column(stack.b, x)
-    dδ = jax.jvp(activations.resolve(stack.activation).slope, (z,), (dz,))[1]
-    return primal, Run(perturbed_inputs(dx_in, dz), dδ, dx_out)
+    return kept, Run(perturbed_inputs(dx_in, dz), dx_out, None if kept.z is None else dz)
 
 
 def _solve_in_parts(system: Any, rhs: Any, solve: Any, transpose_solve: Any, coefficients: Any) -> Any:
@@ -209,34 +186,40 @@ def _solve_in_parts(system: Any, rhs: Any, solve: Any, transpose_solve: Any, coe
     return coupled(solution, zero(solution))
 
 
-def walk(layer: Callable[..., Any], x: Array, blocks: Any, reverse: bool = False) -> Any:
-    """`lax.scan` over the layers, and a plain call for a single one, whose width may change."""
-    if len(blocks[0]) > 1:
-        return lax.scan(layer, x, blocks, reverse=reverse)
-    x, out = layer(x, jax.tree.map(lambda block: block[0], blocks))
-    return x, jax.tree.map(lambda leaf: leaf[None], out)
+def _parallel_forward(stack: Stack, run: Run, dx: Array, r: Array) -> tuple[Array, Array]:
+    """dz and dx_N from dxₗ = Jₗ dxₗ₋₁ + δₗ ∘ rₗ, all layers at once."""
+
+    def solve(δ: Array, dx: Array, r: Array) -> tuple[Array, Array]:
+        after = parallel.affine_scan(_jacobians(stack, δ), δ * r, dx)
+        before = jnp.concatenate([dx[None], after[:-1]])
+        return jnp.einsum("lij,lj->li", stack.w, before) + r, after[-1]
+
+    return _by_columns(solve, dx)(substitution.slopes(stack, run), dx, r)
 
 
-def column(b: Array, x: Array) -> Array:
-    """The biases (depth, n), with an axis of length one where x has its batch."""
-    return b.reshape(b.shape + (1,) * (x.ndim - 1))
+def _parallel_back(stack: Stack, run: Run, g: Array, λ: Array) -> tuple[Array, Array]:
+    """μ and λ_0 from λₗ₋₁ = Jₗᵀ λₗ + Wₗᵀ gₗ, all layers at once."""
+
+    def solve(δ: Array, g: Array, λ: Array) -> tuple[Array, Array]:
+        J_T, Wᵀg = jnp.swapaxes(_jacobians(stack, δ), 1, 2), jnp.einsum("lij,li->lj", stack.w, g)
+        before = parallel.affine_scan(J_T[::-1], Wᵀg[::-1], λ)[::-1]  # λ_0, …, λ_{N−1}
+        return δ * jnp.concatenate([before[1:], λ[None]]) + g, before[0]
+
+    return _by_columns(solve, λ)(substitution.slopes(stack, run), g, λ)
 
 
-# XLA's CPU calls a matrix-product routine for W x. Where W is small, plain loops are faster: forward + gradient at
-# width 8, batch 32 (as columns) takes 0.9 instead of 1.7 µs a layer. Measured limits, for W and for its transpose.
-_LOOP_TIMES = 16
-_LOOP_TRANSPOSE_TIMES = 32
+def _jacobians(stack: Stack, δ: Array) -> Array:
+    """J = diag(δ) W [+ I] of all layers."""
+    J = δ[:, :, None] * stack.w
+    return J + jnp.eye(J.shape[1], dtype=J.dtype) if stack.residual else J
 
 
-def times(w: Array, x: Array) -> Array:
-    """W x for x: (n_in,) or (n_in, batch)."""
-    if max(w.shape) > _LOOP_TIMES:
-        return w @ x
-    return jnp.sum(w.reshape(w.shape + (1,) * (x.ndim - 1)) * x, axis=1)
+def _by_columns(solve: Any, x: Array) -> Any:
+    return solve if x.ndim == 1 else jax.vmap(solve, in_axes=-1, out_axes=-1)
 
 
-def _transpose_times(w: Array, x: Array) -> Array:
-    """Wᵀ x for x: (n_out,) or (n_out, batch)."""
-    if max(w.shape) > _LOOP_TRANSPOSE_TIMES:
-        return w.T @ x
-    return jnp.sum(w.reshape(w.shape + (1,) * (x.ndim - 1)) * x[:, None], axis=0)
+_SOLVERS: dict[str, Any] = {
+    "substitution": (substitution.forward_substitution, substitution.back_substitution),
+    "parallel": (_parallel_forward, _parallel_back),
+    "fused": (fused.forward_substitution, fused.back_substitution),
+}

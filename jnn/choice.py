@@ -1,0 +1,65 @@
+"""How a network is computed and differentiated: the names of the ways, and what "auto" means."""
+
+from typing import NamedTuple
+
+from jnn.params import Stack
+
+METHODS = ("auto", "autodiff", "dense", "substitution", "parallel", "fused")
+FORWARD = ("sequential", "newton")
+
+
+class Method(NamedTuple):
+    """One choice; hashable, so that `jit` keys on it."""
+
+    backprop: str = "auto"
+    forward: str = "sequential"
+    checkpoint_every: int | None = None
+
+
+def check_method(backprop: str = "auto", forward: str = "sequential", checkpoint_every: int | None = None) -> Method:
+    """The choice, or an error where there is no such way or the ways do not go together.
+
+    Raises:
+      ValueError: an unknown name, Newton together with a way of differentiating that does not solve the system, or a
+        distance that is no positive integer.
+
+    >>> check_method(forward="newton", backprop="dense")
+    Traceback (most recent call last):
+      ...
+    ValueError: forward "newton" is differentiated by backprop "substitution" or "parallel" ("auto"), not "dense"
+    """
+    if backprop not in METHODS:
+        raise ValueError(f"unknown backprop {backprop!r}; known: {', '.join(METHODS)}")
+    if forward not in FORWARD:
+        raise ValueError(f"unknown forward {forward!r}; known: {', '.join(FORWARD)}")
+    if forward == "newton" and backprop in ("autodiff", "dense"):
+        raise ValueError(
+            f'forward "newton" is differentiated by backprop "substitution" or "parallel" ("auto"), not "{backprop}"'
+        )
+    if checkpoint_every is not None:
+        whole = isinstance(checkpoint_every, int) and not isinstance(checkpoint_every, bool)
+        if not whole or checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every must be a positive number of layers, got {checkpoint_every!r}")
+        if backprop == "dense":
+            raise ValueError('backprop "dense" assembles the whole system: leave checkpoint_every out, or take another')
+    return Method(backprop, forward, checkpoint_every)
+
+
+def chosen(stack: Stack, method: Method, batch: int) -> str:
+    """How a stack is differentiated: by the way asked for, or by the fastest one for "auto"."""
+    if method.backprop != "auto":
+        return method.backprop
+    if method.forward == "newton":
+        return "parallel"
+    return fastest(stack.depth, stack.w.shape[1], batch)
+
+
+def fastest(depth: int, width: int, batch: int = 1) -> str:
+    """The fastest way to differentiate so many layers on the default backend, by measurement.
+
+    >>> fastest(depth=1, width=100)
+    'autodiff'
+    """
+    if depth == 1 or width == 1:  # nothing to gain
+        return "autodiff"
+    return "substitution"

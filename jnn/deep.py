@@ -1,0 +1,157 @@
+"""Deep maps of any layer function, differentiated by the same rule: one triangular system for all layers.
+
+Of a layer xₗ = f(pₗ, xₗ₋₁, s) the rule needs the Jacobians Jₗ = ∂xₗ/∂xₗ₋₁ and the perturbations rₗ = ∂f/∂p dpₗ + ∂f/∂s ds.
+Neither depends on another layer once the states are known, so both are computed for all layers at once; what is left
+for the loop is the state's linear map,
+
+    dxₗ = Jₗ dxₗ₋₁ + rₗ,        λₗ₋₁ = Jₗᵀ λₗ + gₗ₋₁,
+
+and that loop may be solved in parallel, too.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.flatten_util import ravel_pytree
+
+from jnn import choice, parallel, substitution
+
+
+def deep(layer: Callable[..., Any], *, backprop: str = "auto", states: bool = False) -> Callable[..., Any]:
+    """The map x_0 ↦ x_N of layers xₗ = layer(pₗ, xₗ₋₁, *shared), as a function (p, x, *shared).
+
+    Args:
+      layer: a function of one layer's parameters, one example's state and whatever all layers share, that returns the
+        next state. Pure, and not closed over what is differentiated: that must come in through `p` or `shared`.
+      backprop: "substitution", "parallel", "autodiff" (JAX differentiates the scan), or "auto".
+      states: return every state x_1, …, x_N, along a leading axis, not the last alone.
+    Returns:
+      A function of p, a tree of arrays (depth, …); x, an array or a tree of arrays of one dtype; and *shared. Weights that
+      all layers share, as in a recurrent cell, go there, and the inputs of every step into `p`. Use `jax.vmap` for a
+      batch and `jax.jit` around all.
+    Raises:
+      ValueError: an unknown way of differentiating; leaves of p of different depth; a layer that changes the state's
+        shape or dtype.
+      TypeError: the layer is no function.
+
+    >>> gated = deep(lambda p, x: x + jax.nn.sigmoid(p["gate"]) * jnp.tanh(p["w"] @ x))
+    >>> p = {"gate": jnp.zeros((100, 2)), "w": jnp.full((100, 2, 2), 0.01)}
+    >>> gated(p, jnp.ones(2)).shape
+    (2,)
+    """
+    if not callable(layer):
+        raise TypeError(f"layer must be a function (p, x, *shared) -> x, got {layer!r}")
+    if backprop not in (known := ("auto", "autodiff", "substitution", "parallel")):
+        raise ValueError(f"unknown backprop {backprop!r}; known: {', '.join(known)}")
+
+    def network(p: Any, x: Any, *shared: Any) -> Any:
+        depth = _depth(p)
+        x, unravel = ravel_pytree(x)
+        flat = _flat(layer, unravel)
+        _check_layer(flat, p, x, shared)
+        way = choice.fastest(depth, x.size) if backprop == "auto" else backprop
+        every = _scan(flat, p, x, shared) if way == "autodiff" else _states(flat, way, p, x, shared)
+        return jax.vmap(unravel)(every) if states else unravel(every[-1])
+
+    return network
+
+
+class _flat:  # noqa: N801  a function with an identity: equal ones are one to the compiler
+    """A layer on states as vectors."""
+
+    def __init__(self, layer: Callable[..., Any], unravel: Callable[[Array], Any]) -> None:
+        self.layer, self.unravel = layer, unravel
+
+    def __call__(self, p: Any, x: Array, shared: Any) -> Array:
+        return ravel_pytree(self.layer(p, self.unravel(x), *shared))[0]
+
+
+def _scan(layer: Any, p: Any, x: Array, shared: Any) -> Array:
+    return lax.scan(lambda x, p: 2 * (layer(p, x, shared),), x, p)[1]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _states(layer: Any, solver: str, p: Any, x: Array, shared: Any) -> Array:
+    """x_1, …, x_N: (depth, n)."""
+    return _scan(layer, p, x, shared)
+
+
+@_states.defjvp
+def _states_jvp(layer: Any, solver: str, primals: Any, tangents: Any) -> Any:
+    (p, x, shared), (dp, dx, dshared) = primals, tangents
+    states = _states(layer, solver, p, x, shared)
+    before = jnp.concatenate([x[None], states[:-1]])
+    J = jax.vmap(jax.jacfwd(layer, argnums=1), (0, 0, None))(p, before, shared)
+
+    def perturbation(p: Any, x: Array, dp: Any) -> Array:
+        return jax.jvp(lambda p, shared: layer(p, x, shared), (p, shared), (dp, dshared))[1]
+
+    r = jax.vmap(perturbation)(p, before, dp)
+    r = r.at[0].add(J[0] @ dx)
+
+    def system(dx: Array) -> Array:
+        return dx - jnp.concatenate([jnp.zeros_like(dx[:1]), jnp.einsum("lij,lj->li", J[1:], dx[:-1])])
+
+    J_T = jnp.swapaxes(J, 1, 2)
+    forward, back = _SOLVERS[solver]
+    return states, lax.custom_linear_solve(system, r, lambda _, r: forward(J, r), lambda _, g: back(J_T, g))
+
+
+def _substituted(J: Array, r: Array) -> Array:
+    """dxₗ = Jₗ dxₗ₋₁ + rₗ."""
+
+    def row(dx: Array, block: Any) -> Any:
+        J, r = block
+        dx = substitution.times(J, dx) + r
+        return dx, dx
+
+    return lax.scan(row, jnp.zeros_like(r[0]), (J, r))[1]
+
+
+def _substituted_back(J_T: Array, g: Array) -> Array:
+    """λₗ = Jₗ₊₁ᵀ λₗ₊₁ + gₗ."""
+
+    def row(λ: Array, block: Any) -> Any:
+        J_T, g = block
+        λ = λ + g
+        return substitution.times(J_T, λ), λ
+
+    return lax.scan(row, jnp.zeros_like(g[0]), (J_T, g), reverse=True)[1]
+
+
+def _parallel(J: Array, r: Array) -> Array:
+    return parallel.affine_scan(J, r, jnp.zeros_like(r[0]))
+
+
+def _parallel_back(J_T: Array, g: Array) -> Array:
+    after = jnp.concatenate([J_T[1:], jnp.zeros_like(J_T[:1])])  # nothing follows the last layer
+    return parallel.affine_scan(after[::-1], g[::-1], jnp.zeros_like(g[0]))[::-1]
+
+
+_SOLVERS = {"substitution": (_substituted, _substituted_back), "parallel": (_parallel, _parallel_back)}
+
+
+def _depth(p: Any) -> int:
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(p)]
+    if not shapes or any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(f"p must be a tree of arrays (depth, …) of one depth; its leaves have shapes {shapes}")
+    if shapes[0][0] == 0:
+        raise ValueError("p has depth 0: a deep map needs at least one layer")
+    return shapes[0][0]
+
+
+def _check_layer(layer: Any, p: Any, x: Array, shared: Any) -> None:
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x must hold floating-point numbers, got {x.dtype}: x.astype(float)")
+    first = jax.tree.map(lambda leaf: leaf[0], p)
+    after = jax.eval_shape(layer, first, x, shared)
+    if (after.shape, after.dtype) != (x.shape, x.dtype):
+        raise ValueError(
+            f"the layer makes a state of {after.size} numbers, {after.dtype}, from one of {x.size}, {x.dtype}; all "
+            "states must be alike: put what changes the width before or behind the deep map"
+        )

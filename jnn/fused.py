@@ -1,0 +1,132 @@
+"""A stack in one kernel: the loops of `substitution`, each a single launch on a GPU.
+
+A `lax.scan` on a GPU launches some kernels for every layer, 8 µs a layer whatever the layer does. Here one Pallas kernel
+walks all layers: a program of it takes a few columns of the batch, keeps their state in registers, and streams weights
+in and results out. On a CPU the kernels are interpreted, slowly, to check them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental import pallas as pl
+
+from jnn import activations, substitution
+from jnn.params import Stack
+from jnn.substitution import Run
+
+_COLUMNS = 8  # of the batch in one program
+_WRITTEN_OUT = 32  # the width up to which products are sums; wider ones use the matrix units, with 16 columns at least
+
+
+def check(stack: Stack) -> None:
+    """Refuse a width that GPU kernels cannot take.
+
+    Raises:
+      ValueError: the width is no power of two.
+    """
+    n = stack.w.shape[1]
+    if n & (n - 1):
+        raise ValueError(
+            f'backprop "fused" takes widths that are powers of two, got {n}: pad to {2 ** math.ceil(math.log2(n))}, '
+            'or use "substitution" or "parallel"'
+        )
+
+
+def run(stack: Stack, x: Array) -> Run:
+    """One pass through a stack, as `substitution.run`."""
+    h, keeps_z = activations.resolve(stack.activation), substitution.keeps_z(stack)
+
+    def layer(x: Array, block: Any) -> Any:
+        w, b = block
+        z = _times(w, x) + b
+        y = h.value(z) + x if stack.residual else h.value(z)
+        return y, (x, z) if keeps_z else (x,)
+
+    output, (inputs, *z) = _walk(layer, x, (stack.w, stack.b[..., None]), outputs=2 if keeps_z else 1)
+    return Run(inputs, output, z[0] if keeps_z else None)
+
+
+def forward_substitution(stack: Stack, run: Run, dx: Array, r: Array) -> tuple[Array, Array]:
+    """dz of all layers and dx of the last, as `substitution.forward_substitution`."""
+
+    def layer(dx: Array, block: Any) -> Any:
+        w, δ, r = block
+        dz = _times(w, dx) + r
+        return δ * dz + dx if stack.residual else δ * dz, (dz,)
+
+    dx, (dz,) = _walk(layer, dx, (stack.w, substitution.slopes(stack, run), r))
+    return dz, dx
+
+
+def back_substitution(stack: Stack, run: Run, g: Array, λ: Array) -> tuple[Array, Array]:
+    """μ of all layers and λ_0, as `substitution.back_substitution`."""
+
+    def layer(λ: Array, block: Any) -> Any:
+        w, δ, g = block
+        μ = δ * λ + g
+        below = _times(w.T, μ)
+        return below + λ if stack.residual else below, (μ,)
+
+    λ, (μ,) = _walk(layer, λ, (stack.w, substitution.slopes(stack, run), g), reverse=True)
+    return μ, λ
+
+
+def _times(w: Array, x: Array) -> Array:
+    if max(w.shape) > _WRITTEN_OUT:
+        return jnp.dot(w, x, precision=lax.Precision.HIGHEST)
+    return jnp.sum(w[:, :, None] * x[None], axis=1)
+
+
+def _walk(
+    layer: Callable[..., Any], x: Array, blocks: tuple[Array, ...], *, outputs: int = 1, reverse: bool = False
+) -> tuple[Array, list[Array]]:
+    """`lax.scan(layer, x, blocks, reverse=reverse)` in one kernel, for x: (n,) or (n, batch).
+
+    Blocks have the shape (depth, …), those that belong to single examples (depth, n, batch), as the outputs.
+    """
+    if x.ndim == 1:
+        single = tuple(block if block.ndim == 3 else block[..., None] for block in blocks)
+        x, out = _walk(layer, x[:, None], single, outputs=outputs, reverse=reverse)
+        return x[:, 0], [o[..., 0] for o in out]
+    depth, (n, batch) = len(blocks[0]), x.shape
+    columns = _COLUMNS if n <= _WRITTEN_OUT else 16
+    padding = -batch % columns
+    mine = [block.shape[1:] == x.shape and i > 0 for i, block in enumerate(blocks)]  # the first are the weights
+    blocks = tuple(_padded(block, padding) if m else block for block, m in zip(blocks, mine, strict=True))
+    x = _padded(x, padding)
+
+    def kernel(x_ref: Any, *refs: Any) -> None:
+        block_refs, last_ref, out_refs = refs[: len(blocks)], refs[len(blocks)], refs[len(blocks) + 1 :]
+
+        def step(i: Any, x: Array) -> Array:
+            l = depth - 1 - i if reverse else i
+            x, out = layer(x, tuple(ref[l] for ref in block_refs))
+            for ref, value in zip(out_refs, out, strict=True):
+                ref[l] = value
+            return x
+
+        last_ref[...] = lax.fori_loop(0, depth, step, x_ref[...])
+
+    column = pl.BlockSpec((n, columns), lambda i: (0, i))
+    every_column = pl.BlockSpec((depth, n, columns), lambda i: (0, 0, i))
+    whole = [pl.BlockSpec(block.shape, lambda _: (0, 0, 0)) for block in blocks]
+    last, *out = pl.pallas_call(
+        kernel,
+        grid=(x.shape[1] // columns,),
+        in_specs=[column, *(every_column if m else w for m, w in zip(mine, whole, strict=True))],
+        out_specs=[column, *outputs * [every_column]],
+        out_shape=[
+            jax.ShapeDtypeStruct(x.shape, x.dtype),
+            *outputs * [jax.ShapeDtypeStruct((depth, *x.shape), x.dtype)],
+        ],
+        interpret=jax.default_backend() == "cpu",
+    )(x, *blocks)
+    return last[:, :batch], [o[..., :batch] for o in out]
+
+
+def _padded(a: Array, columns: int) -> Array:
+    return jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, columns)]) if columns else a
