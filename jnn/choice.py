@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import jax
+
 from jnn.params import Stack
 
 METHODS = ("auto", "autodiff", "dense", "substitution", "parallel", "fused")
@@ -54,12 +56,24 @@ def chosen(stack: Stack, method: Method, batch: int) -> str:
     return fastest(stack.depth, stack.w.shape[1], batch)
 
 
-def fastest(depth: int, width: int, batch: int = 1) -> str:
-    """The fastest way to differentiate so many layers on the default backend, by measurement.
+# On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The parallel solve has
+# 2 k log_k N steps in place of N, each with n times the arithmetic of a product W x for every example: it pays where the
+# stack is deep, and where width and batch are too small to fill the device. One row for each width: up to which batch.
+# From the costs of launches and of memory, not measured: `scripts/bench crossover` writes the map on a machine that has
+# a GPU.
+_DEEP = 64  # layers from which on
+_PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
 
-    >>> fastest(depth=1, width=100)
-    'autodiff'
+
+def fastest(depth: int, width: int, batch: int = 1, backend: str | None = None) -> str:
+    """The fastest way to differentiate so many layers on a backend (None: the default one).
+
+    >>> fastest(depth=1, width=100), fastest(10_000, 8, backend="cpu"), fastest(10_000, 8, backend="gpu")
+    ('autodiff', 'substitution', 'parallel')
     """
-    if depth == 1 or width == 1:  # nothing to gain
+    if depth == 1:  # nothing to gain
         return "autodiff"
-    return "substitution"
+    if (backend or jax.default_backend()) == "cpu":
+        return "autodiff" if width == 1 else "substitution"
+    small = any(width <= n and batch <= most for n, most in _PARALLEL)
+    return "parallel" if depth >= _DEEP and small else "substitution"

@@ -76,7 +76,7 @@ class Report:
 
 
 def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any] = "half_mse") -> Report:
-    """Compare autodiff, the dense triangular solve, substitution and central finite differences, in float64.
+    """Compare autodiff, the dense solve, substitution, the parallel solve and central finite differences, in float64.
 
     Two quantities: the Jacobian of all states (x_1, …, x_N) by all parameters, for small networks, and the gradient of
     the loss, for any. Where a network has more than 512 parameters, finite differences are taken along 64 random
@@ -134,7 +134,7 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
             notes.append(
                 f"left out as too large to assemble (limit {triangular.DENSE_LIMIT:,} entries): dense, Jacobian"
             )
-        methods = ["autodiff", *(["dense"] if fits else []), "substitution"]
+        methods = ["autodiff", *(["dense"] if fits else []), "substitution", "parallel"]
         gradients = {m: jax.jit(jax.grad(lambda p, m=m: objective(p, m)))(flat)[None] for m in methods}
         errors += _compare("gradient of the loss", gradients, lambda p: objective(p)[None], flat, notes)
     return Report(tuple(errors), tuple(notes))

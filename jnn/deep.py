@@ -1,8 +1,11 @@
 """Deep maps of any layer function, differentiated by the same rule: one triangular system for all layers.
 
-Of a layer xₗ = f(pₗ, xₗ₋₁, s) the rule needs the Jacobians Jₗ = ∂xₗ/∂xₗ₋₁ and the perturbations rₗ = ∂f/∂p dpₗ + ∂f/∂s ds.
-Neither depends on another layer once the states are known, so both are computed for all layers at once; what is left
-for the loop is the state's linear map,
+Of a layer xₗ = f(pₗ, xₗ₋₁, s) the rule needs the Jacobians Jₗ = ∂xₗ/∂xₗ₋₁ and the perturbations
+
+    rₗ = ∂f/∂p dpₗ + ∂f/∂s ds,
+
+where s is what all layers share. Neither depends on another layer once the states are known, so both are computed for
+all layers at once; what is left for the loop is the state's linear map,
 
     dxₗ = Jₗ dxₗ₋₁ + rₗ,        λₗ₋₁ = Jₗᵀ λₗ + gₗ₋₁,
 
@@ -31,9 +34,9 @@ def deep(layer: Callable[..., Any], *, backprop: str = "auto", states: bool = Fa
       backprop: "substitution", "parallel", "autodiff" (JAX differentiates the scan), or "auto".
       states: return every state x_1, …, x_N, along a leading axis, not the last alone.
     Returns:
-      A function of p, a tree of arrays (depth, …); x, an array or a tree of arrays of one dtype; and *shared. Weights that
-      all layers share, as in a recurrent cell, go there, and the inputs of every step into `p`. Use `jax.vmap` for a
-      batch and `jax.jit` around all.
+      A function of p, a tree of arrays (depth, …); x, an array or a tree of arrays of one dtype; and *shared. Weights
+      that all layers share, as in a recurrent cell, go there, and the inputs of every step into `p`. Use `jax.vmap` for
+      a batch and `jax.jit` around all.
     Raises:
       ValueError: an unknown way of differentiating; leaves of p of different depth; a layer that changes the state's
         shape or dtype.
@@ -76,7 +79,7 @@ def _scan(layer: Any, p: Any, x: Array, shared: Any) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _states(layer: Any, solver: str, p: Any, x: Array, shared: Any) -> Array:
+def _states(layer: Any, solver: str, p: Any, x: Array, shared: Any) -> Array:  # noqa: ARG001  the rule's
     """x_1, …, x_N: (depth, n)."""
     return _scan(layer, p, x, shared)
 

@@ -84,8 +84,9 @@ def check_rate(rate: Any) -> float:
 
 
 def check_method(method: Method) -> None:
-    """Refuse a way of computing that knows no masks: JAX differentiates the scan, as the triangular rule would gain 13%
-    at best (width 8, depth 1000).
+    """Refuse a way of computing that knows no masks.
+
+    JAX differentiates the scan: the triangular rule would gain 13% at best (width 8, depth 1000).
 
     Raises:
       ValueError: another way.
@@ -143,4 +144,4 @@ def _stack_output(stack: Stack, x: Array, keep: Array, gain: Array) -> Array:
         y = jnp.where(keep, gain * h(substitution.times(w, x) + b), 0)
         return y + x if stack.residual else y, None
 
-    return lax.scan(layer, x, (stack.w, substitution.column(stack.b, x), keep))[0]
+    return substitution.walk(layer, x, (stack.w, substitution.column(stack.b, x), keep))[0]

@@ -1,8 +1,8 @@
 """A stack in one kernel: the loops of `substitution`, each a single launch on a GPU.
 
-A `lax.scan` on a GPU launches some kernels for every layer, 8 µs a layer whatever the layer does. Here one Pallas kernel
-walks all layers: a program of it takes a few columns of the batch, keeps their state in registers, and streams weights
-in and results out. On a CPU the kernels are interpreted, slowly, to check them.
+A `lax.scan` on a GPU launches some kernels for every layer, 8 µs a layer whatever the layer does. Here one Pallas
+kernel walks all layers: a program of it takes a few columns of the batch, keeps their state in registers, and streams
+weights in and results out. On a CPU the kernels are interpreted, slowly, to check them.
 """
 
 import math
@@ -20,20 +20,6 @@ from jnn.substitution import Run
 
 _COLUMNS = 8  # of the batch in one program
 _WRITTEN_OUT = 32  # the width up to which products are sums; wider ones use the matrix units, with 16 columns at least
-
-
-def check(stack: Stack) -> None:
-    """Refuse a width that GPU kernels cannot take.
-
-    Raises:
-      ValueError: the width is no power of two.
-    """
-    n = stack.w.shape[1]
-    if n & (n - 1):
-        raise ValueError(
-            f'backprop "fused" takes widths that are powers of two, got {n}: pad to {2 ** math.ceil(math.log2(n))}, '
-            'or use "substitution" or "parallel"'
-        )
 
 
 def run(stack: Stack, x: Array) -> Run:
@@ -93,11 +79,14 @@ def _walk(
         x, out = _walk(layer, x[:, None], single, outputs=outputs, reverse=reverse)
         return x[:, 0], [o[..., 0] for o in out]
     depth, (n, batch) = len(blocks[0]), x.shape
-    columns = _COLUMNS if n <= _WRITTEN_OUT else 16
-    padding = -batch % columns
-    mine = [block.shape[1:] == x.shape and i > 0 for i, block in enumerate(blocks)]  # the first are the weights
-    blocks = tuple(_padded(block, padding) if m else block for block, m in zip(blocks, mine, strict=True))
-    x = _padded(x, padding)
+    rows, columns = 2 ** math.ceil(math.log2(n)), _COLUMNS if n <= _WRITTEN_OUT else 16
+    batched = [i > 0 and block.shape[1:] == x.shape for i, block in enumerate(blocks)]  # the first are the weights
+    # zeros up to what a GPU's kernel can hold, a power of two; zero weights keep them apart from the rest
+    x = _padded(x, (rows - n, -batch % columns))
+    blocks = tuple(
+        _padded(block, (rows - n, -batch % columns if own else rows - n if i == 0 else 0))
+        for i, (block, own) in enumerate(zip(blocks, batched, strict=True))
+    )
 
     def kernel(x_ref: Any, *refs: Any) -> None:
         block_refs, last_ref, out_refs = refs[: len(blocks)], refs[len(blocks)], refs[len(blocks) + 1 :]
@@ -111,13 +100,13 @@ def _walk(
 
         last_ref[...] = lax.fori_loop(0, depth, step, x_ref[...])
 
-    column = pl.BlockSpec((n, columns), lambda i: (0, i))
-    every_column = pl.BlockSpec((depth, n, columns), lambda i: (0, 0, i))
+    column = pl.BlockSpec((rows, columns), lambda i: (0, i))
+    every_column = pl.BlockSpec((depth, rows, columns), lambda i: (0, 0, i))
     whole = [pl.BlockSpec(block.shape, lambda _: (0, 0, 0)) for block in blocks]
     last, *out = pl.pallas_call(
         kernel,
         grid=(x.shape[1] // columns,),
-        in_specs=[column, *(every_column if m else w for m, w in zip(mine, whole, strict=True))],
+        in_specs=[column, *(every_column if own else all_ for own, all_ in zip(batched, whole, strict=True))],
         out_specs=[column, *outputs * [every_column]],
         out_shape=[
             jax.ShapeDtypeStruct(x.shape, x.dtype),
@@ -125,8 +114,9 @@ def _walk(
         ],
         interpret=jax.default_backend() == "cpu",
     )(x, *blocks)
-    return last[:, :batch], [o[..., :batch] for o in out]
+    return last[:n, :batch], [o[:, :n, :batch] for o in out]
 
 
-def _padded(a: Array, columns: int) -> Array:
-    return jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, columns)]) if columns else a
+def _padded(a: Array, ends: tuple[int, int]) -> Array:
+    """Zeros behind the last two axes."""
+    return jnp.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, end) for end in ends]) if any(ends) else a

@@ -10,7 +10,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jnn import activations, triangular
+from jnn import activations, substitution, triangular
 from jnn.choice import Method, check_method, chosen
 from jnn.params import Params, Stack, check_params
 
@@ -154,18 +154,18 @@ def batch_output(params: Params, X: Float[Array, "batch n_0"], method: Method) -
 
 def _stack_output(stack: Stack, x: Array, method: Method) -> Array:
     """x_N of a stack."""
-    if method.checkpoint_every is not None and stack.depth > method.checkpoint_every:
-        return _checkpointed(stack, x, method)
+    k = method.checkpoint_every
+    if k is not None and stack.depth > k:
+        return _checkpointed(stack, x, k, method._replace(checkpoint_every=None))
     if method.backprop == "autodiff":
-        return _scan(_layer(stack), stack, x)[0]
+        return substitution.walk(_layer(stack), x, (stack.w, stack.b))[0]
     return triangular.run(stack, x, method.backprop, method.forward).output
 
 
-def _checkpointed(stack: Stack, x: Array, method: Method) -> Array:
+def _checkpointed(stack: Stack, x: Array, k: int, method: Method) -> Array:
     """x_N of a stack of which every k-th state is kept, and the states between are computed again for the gradient."""
-    k = method.checkpoint_every
     whole = stack.depth // k * k
-    part = jax.checkpoint(partial(_stack_output, method=method._replace(checkpoint_every=None)))
+    part = jax.checkpoint(partial(_stack_output, method=method))
     chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(whole // k, k, *leaf.shape[1:]), stack)
     x, _ = lax.scan(lambda x, chunk: (part(chunk, x), None), x, chunks)
     return x if whole == stack.depth else part(jax.tree.map(lambda leaf: leaf[whole:], stack), x)
@@ -174,9 +174,8 @@ def _checkpointed(stack: Stack, x: Array, method: Method) -> Array:
 def _stack_states(stack: Stack, x: Array, method: Method) -> Array:
     """x_1, …, x_N of a stack: (depth, n_out)."""
     if method.backprop == "autodiff":
-        return _scan(_layer(stack, emit=True), stack, x)[1]
-    inputs, last, _ = triangular.run(stack, x, method.backprop, method.forward)
-    return jnp.concatenate([inputs[1:], last[None]])
+        return substitution.walk(_layer(stack, emit=True), x, (stack.w, stack.b))[1]
+    return substitution.states(triangular.run(stack, x, method.backprop, method.forward))
 
 
 def _layer(stack: Stack, emit: bool = False) -> Any:
@@ -190,14 +189,6 @@ def _layer(stack: Stack, emit: bool = False) -> Any:
         return y, y if emit else None
 
     return layer
-
-
-def _scan(layer: Any, stack: Stack, x: Array) -> Any:
-    """`lax.scan` over the layers, and a plain call for a single one, whose width may change."""
-    if stack.depth > 1:
-        return lax.scan(layer, x, (stack.w, stack.b))
-    x, out = layer(x, (stack.w[0], stack.b[0]))
-    return x, None if out is None else out[None]
 
 
 def check_example(params: Params, x: Any) -> Array:

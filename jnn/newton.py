@@ -1,15 +1,15 @@
 """The forward pass in parallel: Newton on all layers at once.
 
-The states X = (x_1, …, x_N) of a stack solve Φ(X) = X, where Φ maps each layer's input to its output. A Newton step is one
-solve of the triangular system, by its parallel solver,
+The states X = (x_1, …, x_N) of a stack solve Φ(X) = X, where Φ maps each layer's input to its output. A Newton step is
+one solve of the triangular system, by its parallel solver,
 
     (I − L(X)) ΔX = Φ(X) − X,
 
 so that the depth of the computation is the number of steps times O(log N) (Danieli et al. 2023, DeepPCR; Lim et al.
-2024, DEER). Where layers contract on average the steps are few at any depth; where they expand, perturbations grow like
-e^{γl} with the largest Lyapunov exponent γ > 0, and no parallel method is fast. So the first layers are walked, together
-with one tangent, to estimate γ; a network that is clearly chaotic, and one on which Newton does not converge, is walked
-to its end. The answer is right in either case.
+2024, DEER). Where layers contract on average the steps are few at any depth; where they expand, perturbations grow
+like e^{γl} with the largest Lyapunov exponent γ > 0, and no parallel method is fast. So the first layers are walked,
+together with one tangent, to estimate γ; a network that is clearly chaotic, and one on which Newton does not converge,
+is walked to its end. The answer is right in either case.
 """
 
 from typing import Any, NamedTuple

@@ -1,13 +1,13 @@
 """Affine recurrences yₗ = Aₗ yₗ₋₁ + cₗ, all layers at once: a block-bidiagonal solve in O(log depth) steps.
 
 The composition of affine maps is associative, so the layers can be taken in chunks: within a chunk the maps are
-composed one after the other, for all chunks at the same time; the composed maps form a recurrence of the same kind,
-but shorter, which is solved the same way; and from the value at the start of each chunk those inside it follow. (Blelloch
+composed one after the other, for all chunks at the same time; the composed maps form a recurrence of the same kind, but
+shorter, which is solved the same way; and from the value at the start of each chunk those inside it follow. (Blelloch
 1990; for networks Wang, Bai & Pekhimenko 2020, BPPSA, and Danieli et al. 2023, DeepPCR.)
 
-Products of many Jacobians leave the range of floats long before the values do that they act on. So every matrix and
-every vector carries an exponent, m · 2ᵉ with entries of m below 1, and is rescaled after each step, which is exact: a value
-becomes zero or infinite only where the true one is out of range.
+Products of many Jacobians leave the range of floats long before the values do that they act on. So every composed
+matrix and vector carries an exponent, m · 2ᵉ with entries of m below 1, and is rescaled after each step, which is
+exact: a value becomes zero or infinite only where the true one is out of range.
 """
 
 import math
@@ -54,7 +54,12 @@ def affine_scan(
         inside = _chunks((A_, c_), chunk)
         starts = _values(_starts(Affine(_scaled(inside[0], 2), _scaled(inside[1], 1)), _scaled(y_, 1), chunk))
     # inside the chunks plain numbers do, as they do for the layers one by one
-    _, after = lax.scan(lambda y, f: 2 * (jnp.einsum("kij,kj->ki", f[0], y) + f[1],), starts, inside)
+
+    def step(y: Array, f: Any) -> tuple[Array, Array]:
+        y = jnp.einsum("kij,kj->ki", f[0], y) + f[1]
+        return y, y
+
+    _, after = lax.scan(step, starts, inside)
     return _unchunked(after, depth).astype(A.dtype)
 
 

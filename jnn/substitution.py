@@ -10,8 +10,10 @@ for one example, x: (n,), or for a batch as columns, x: (n, batch). A loop write
 layer's input from, one array (depth, n, …), so that nothing is carried beside it and nothing copied.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
@@ -66,21 +68,29 @@ def keeps_z(stack: Stack) -> bool:
     return stack.residual or activations.resolve(stack.activation).slope_of_value is None
 
 
+def states(run: Run) -> Array:
+    """x_1, …, x_N: (depth, n_out)."""
+    last = run.output[None]
+    return last if len(run.inputs) == 1 else jnp.concatenate([run.inputs[1:], last])
+
+
 def slopes(stack: Stack, run: Run) -> Array:
     """δ of all layers: (depth, n_out)."""
-    h = activations.resolve(stack.activation)
-    if run.z is not None:
-        return h.slope(run.z)
-    last = run.output[None]
-    return h.slope_of_value(last if stack.depth == 1 else jnp.concatenate([run.inputs[1:], last]))
+    if run.z is None:
+        return _slope_of_value(stack)(states(run))
+    return activations.resolve(stack.activation).slope(run.z)
 
 
 def _slope(stack: Stack, run: Run, l: Any) -> Array:
     """δ of one layer, computed where it is needed: a loop that read it from an array would wait for memory."""
-    h = activations.resolve(stack.activation)
     if run.z is not None:
-        return h.slope(get(run.z, l))
-    return h.slope_of_value(run.output if isinstance(l, int) and l == stack.depth - 1 else get(run.inputs, l + 1))
+        return activations.resolve(stack.activation).slope(get(run.z, l))
+    x = run.output if isinstance(l, int) and l == stack.depth - 1 else get(run.inputs, l + 1)
+    return _slope_of_value(stack)(x)
+
+
+def _slope_of_value(stack: Stack) -> Any:
+    return activations.resolve(stack.activation).slope_of_value
 
 
 def forward_substitution(stack: Stack, run: Run, dx: Array, r: Array) -> tuple[Array, Array]:
@@ -103,7 +113,7 @@ def back_substitution(stack: Stack, run: Run, g: Array, λ: Array) -> tuple[Arra
     """μ of all layers and λ_0, from the right-hand sides g: (depth, n_out) and λ of the last layer."""
     last = stack.depth - 1
 
-    def λ_before(l: Any, μ: Array, λ: Array | None) -> Array:
+    def λ_before(l: Any, μ: Array, λ: Any) -> Array:
         below = _transpose_times(get(stack.w, l), get(μ, l))
         return below + λ if stack.residual else below
 
@@ -123,7 +133,15 @@ def back_substitution(stack: Stack, run: Run, g: Array, λ: Array) -> tuple[Arra
 # ---- the pieces of a loop ----
 
 
-def get(array: Array, l: Any) -> Array:
+def walk(layer: Callable[..., Any], x: Array, blocks: Any) -> Any:
+    """`lax.scan` over the layers, and a plain call for a single one, whose width may change."""
+    if len(blocks[0]) > 1:
+        return lax.scan(layer, x, blocks)
+    x, out = layer(x, jax.tree.map(lambda block: block[0], blocks))
+    return x, jax.tree.map(lambda leaf: leaf[None], out)
+
+
+def get(array: Any, l: Any) -> Array:
     """Layer l of an array (depth, …)."""
     return lax.dynamic_index_in_dim(array, l, keepdims=False)
 

@@ -43,9 +43,18 @@ def test_value_is_the_textbook_one(name, x64):
 
 @pytest.mark.parametrize("name", VALUES)
 def test_slope_is_the_derivative_everywhere_kinks_included(name, x64):
-    h, slope = activations.resolve(name)
+    h, slope, _ = activations.resolve(name)
     z = jnp.asarray(np.concatenate([Z, KINKS]))
     np.testing.assert_allclose(slope(z), jax.vmap(jax.grad(h))(z), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in VALUES if activations.resolve(name).slope_of_value])
+def test_slope_of_the_value_is_the_slope(name, dtype, x64):
+    h, slope, slope_of_value = activations.resolve(name)
+    z = jnp.asarray(np.concatenate([Z, KINKS]), dtype)
+    tolerance = 4 * float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(slope_of_value(h(z)), slope(z), rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -57,7 +66,7 @@ def test_slope_is_the_finite_difference(name, x64):
 
 @pytest.mark.parametrize("name", VALUES)
 def test_second_derivatives_agree_and_stay_finite(name, x64):
-    h, slope = activations.resolve(name)
+    h, slope, _ = activations.resolve(name)
     z = jnp.asarray(np.concatenate([Z, [-1e4, -800.0, 800.0, 1e4]]))
     first, second = jax.vmap(jax.grad(slope))(z), jax.vmap(jax.grad(jax.grad(h)))(z)
     np.testing.assert_allclose(first, second, rtol=1e-11, atol=1e-13)
@@ -68,7 +77,7 @@ def test_second_derivatives_agree_and_stay_finite(name, x64):
 @pytest.mark.parametrize("name", VALUES)
 def test_dtype_and_shape_are_kept_and_large_arguments_stay_finite(name, dtype):
     z = jnp.array([[-1e4, -90.0, -1.0], [0.0, 2.0, 1e4]], dtype)
-    for f in activations.resolve(name):
+    for f in activations.resolve(name)[:2]:
         assert f(z).dtype == z.dtype
         assert f(z).shape == z.shape
         assert jnp.all(jnp.isfinite(f(z).astype(jnp.float32)))

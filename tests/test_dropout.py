@@ -10,6 +10,7 @@ import pytest
 
 import jnn
 from jnn import dropout, network
+from jnn.choice import Method
 
 EXACT = 1e-12  # relative, in float64
 KEY = jax.random.key(7)
@@ -65,7 +66,7 @@ def test_value_and_gradient_are_those_of_the_loop(sizes, activation, residual, b
     def objective(f, params, X):
         return jnp.sum(weight * jnp.sin(f(params, X)))
 
-    f = partial(dropout.batch_output, key=KEY, rate=rate, backprop=backprop)
+    f = partial(dropout.batch_output, key=KEY, rate=rate, method=Method(backprop))
     assert oracles.apart(by_loop(params, X, masks), f(params, X)) < EXACT
     expected = jax.grad(partial(objective, partial(by_loop, masks=masks)), (0, 1))(params, X)
     assert oracles.apart(expected, jax.jit(jax.grad(partial(objective, f), (0, 1)))(params, X)) < EXACT
@@ -118,7 +119,7 @@ def test_it_solves_the_triangular_system_with_masked_slopes(x64):
 @table
 def test_rate_0_is_the_plain_network(sizes, activation, residual, x64):
     params, X = oracles.network(sizes, activation, residual), batch(sizes[0])
-    plain = network.batch_output(params, X, "auto")
+    plain = network.batch_output(params, X, Method())
     for zero in (0, 0.0):
         np.testing.assert_array_equal(dropout.batch_output(params, X, KEY, zero), plain)
     traced = jax.jit(lambda rate: dropout.batch_output(params, X, KEY, rate))(0.0)
@@ -127,7 +128,7 @@ def test_rate_0_is_the_plain_network(sizes, activation, residual, x64):
 
 def test_rate_0_takes_every_method():
     params, X = oracles.network([2, 3, 3, 1]), batch(2)
-    for method in jnn.METHODS:
+    for method in map(Method, jnn.METHODS):
         np.testing.assert_array_equal(
             dropout.batch_output(params, X, KEY, 0.0, method), network.batch_output(params, X, method)
         )
@@ -261,9 +262,10 @@ def test_a_rate_that_is_no_number_is_refused(rate):
 def test_a_method_that_knows_no_masks_is_refused(method):
     message = f"backprop '{method}' takes no dropout; use one of: auto, autodiff"
     with pytest.raises(ValueError, match=message):
-        dropout.batch_output(oracles.network([2, 3, 1]), batch(2), KEY, 0.5, method)
+        dropout.batch_output(oracles.network([2, 3, 1]), batch(2), KEY, 0.5, Method(method))
 
 
-def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown backprop 'backslash'; known: auto"):
-        dropout.check_backprop("backslash")
+@pytest.mark.parametrize("method", [Method(forward="newton"), Method(checkpoint_every=2)], ids=str)
+def test_a_pass_that_knows_no_masks_is_refused(method):
+    with pytest.raises(ValueError, match="leave forward and checkpoint_every out"):
+        dropout.check_method(method)

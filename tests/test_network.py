@@ -15,7 +15,7 @@ import pytest
 import jnn
 
 EXACT = 1e-12  # relative, in float64
-RULES = ("dense", "substitution")
+RULES = ("dense", "substitution", "parallel", "fused")
 
 
 def sizes_of(depth, width, unequal):
@@ -167,7 +167,7 @@ def transformed(method, activation, residual):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("method", ["dense", "substitution"])
+@pytest.mark.parametrize("method", RULES)
 def test_every_transformation(method, name, x64):
     expected, actual = transformed("loop", "tanh", True), transformed(method, "tanh", True)
     assert list(expected) == sorted(NAMES)
@@ -177,7 +177,7 @@ def test_every_transformation(method, name, x64):
 @pytest.mark.slow
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "elu", "identity", oracles.bent], ids=named)
-@pytest.mark.parametrize("method", ["dense", "substitution", "autodiff"])
+@pytest.mark.parametrize("method", ["dense", "substitution", "parallel", "autodiff"])
 def test_every_transformation_of_other_networks(method, activation, residual, x64):
     expected, actual = transformed("loop", activation, residual), transformed(method, activation, residual)
     for name, value in expected.items():
@@ -241,7 +241,7 @@ def test_substitution_at_depth_10_000(x64):
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.parametrize("method", ["auto", "substitution"])
+@pytest.mark.parametrize("method", ["auto", "substitution", "parallel"])
 def test_depth_costs_no_compile_time(method):
     def problem(depth):
         return (

@@ -113,13 +113,14 @@ def test_the_transposed_system_gives_the_gradient(sizes, activation, residual, x
     ("width", "depth", "residual"),  # widths on both sides of where products change their form
     [(1, 5, True), (4, 1, False), (4, 2, True), (16, 3, False), (17, 3, True), (33, 1, True), (33, 3, False)],
 )
-def test_substitution_on_columns_is_the_loop_over_columns(width, depth, residual, x64):
+@pytest.mark.parametrize("solver", ["substitution", "parallel", "fused"])
+def test_a_batch_as_columns_is_the_loop_over_columns(width, depth, residual, solver, x64):
     stack = oracles.network([width] * (depth + 2), "tanh", residual)[0]
     X = jnp.asarray(np.random.default_rng(0).standard_normal((width, 3)))
     u = jnp.arange(3.0 * width).reshape(width, 3) / width
 
     def by_rule(stack, X):
-        return jnp.vdot(u, triangular.substituted_run(stack, X).output)
+        return jnp.vdot(u, triangular.run(stack, X, solver).output)
 
     def by_loop(stack, X):
         return sum(jnp.vdot(u[:, k], oracles.forward((stack,), X[:, k])) for k in range(3))
