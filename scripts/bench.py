@@ -3,6 +3,8 @@
     scripts/bench                     every row group
     scripts/bench lecture depth       these row groups
     scripts/bench depth --quick       a few cells, to see that it works
+    scripts/bench depth --cells 1000x8x32,10000x8x1
+                                      these cells, depth × width × batch
     scripts/bench depth --save        also write the table to scripts/bench_results/
 
 Contestants take turns, so that a slow moment of the machine falls on all of them. A row gives the minimum and the
@@ -23,9 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from bench_depth import depth, parse_cells
 from bench_fit import fit
-from bench_timing import Time, assert_close, race, versions
-from jax import lax
+from bench_timing import assert_close, race, versions
 
 import jnn
 
@@ -115,74 +117,6 @@ def _numba_loop(params: jnn.Params, x: np.ndarray, y: np.ndarray) -> Callable[[i
     return start
 
 
-# ---- depth: the gradient of a deep, narrow network ----
-
-
-def depth(quick: bool) -> None:
-    """The gradient of a mean squared error through a stack of tanh layers: microseconds a layer."""
-    depths, widths, batches = ((100, 1000), (1, 8), (1, 32)) if quick else (
-        (100, 1_000, 10_000), (1, 8, 16, 32, 64), (1, 32),
-    )  # fmt: skip
-    names = ("auto", "substitution", "scan autodiff", "vmap(forward)", "unrolled")
-    print(
-        "\ndepth: gradient of the mean squared error, tanh, orthogonal weights, float32; microseconds a layer, minimum"
-    )
-    print(f"{'depth':>6}{'width':>6}{'batch':>6}" + "".join(f"{name:>15}" for name in names), end="")
-    print(f"{'auto median':>13}{'compile s':>11}{'scan/auto':>11}")
-    ratios = []
-    for n in widths:
-        for batch in batches:
-            for layers in depths:
-                times = _depth_cell(layers, n, batch, seconds=0.3 if quick else 1.0)
-                per_layer = {name: 1e6 * t.minimum / layers for name, t in times.items()}
-                ratios.append(per_layer["scan autodiff"] / per_layer["auto"])
-                cells = "".join(f"{per_layer[k]:>15.3f}" if k in per_layer else f"{'–':>15}" for k in names)
-                auto = times["auto"]
-                print(f"{layers:>6}{n:>6}{batch:>6}{cells}{1e6 * auto.median / layers:>13.3f}", end="")
-                print(f"{auto.compile:>11.2f}{ratios[-1]:>11.2f}", flush=True)
-    print(f"scan autodiff / auto: geometric mean {np.exp(np.mean(np.log(ratios))):.2f}, least {min(ratios):.2f}")
-
-
-def _depth_cell(layers: int, n: int, batch: int, *, seconds: float) -> dict[str, Time]:
-    key = jax.random.key(0)
-    params = jnn.init_network_params([n] * (layers + 2), key, activation="tanh", init="orthogonal")[:1]
-    x = jax.random.normal(key, (batch, n))
-    y = jnp.cos(x)
-
-    def scan(params: jnn.Params, x: jax.Array) -> jax.Array:
-        def layer(x: jax.Array, wb: Any) -> Any:
-            return jnp.tanh(wb[0] @ x + wb[1]), None
-
-        return lax.scan(layer, x, (params[0].w, params[0].b))[0]
-
-    def unrolled(params: jnn.Params, x: jax.Array) -> jax.Array:
-        for w, b in jnn.layers(params):
-            x = jnp.tanh(w @ x + b)
-        return x
-
-    batched = partial(jax.vmap, in_axes=(None, 0))
-    predictors = {
-        "auto": jnn.predict,
-        "substitution": partial(jnn.predict, backprop="substitution"),
-        "scan autodiff": batched(scan),
-        "vmap(forward)": batched(jnn.forward),
-    }
-    if layers <= 100:
-        predictors["unrolled"] = batched(unrolled)
-
-    def gradient(predict: Callable[..., jax.Array]) -> Callable[[], Any]:
-        f = jax.jit(jax.grad(lambda params: jnp.mean((predict(params, x) - y) ** 2)))
-        return lambda: f(params)
-
-    contestants = {name: gradient(predict) for name, predict in predictors.items()}
-    compiled = race(contestants, seconds=0, rounds=1)  # the first call compiles; the race below starts warm
-    reference = contestants["scan autodiff"]()
-    for name, run in contestants.items():
-        assert_close(reference, run(), 1e-3, f"depth {layers}, width {n}, batch {batch}: {name}")
-    times = race(contestants, seconds=seconds)
-    return {name: t._replace(compile=compiled[name].compile) for name, t in times.items()}
-
-
 GROUPS = {"lecture": lecture, "depth": depth, "fit": fit}
 
 
@@ -192,14 +126,18 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)}; none means all")
     parser.add_argument("--quick", action="store_true", help="a few cells only")
     parser.add_argument("--save", action="store_true", help="write the table to scripts/bench_results/")
+    parser.add_argument("--cells", type=parse_cells, default=(), help="of depth: depth×width×batch, as in 1000x8x32")
     arguments = parser.parse_args()
     if unknown := set(arguments.groups) - set(GROUPS):
         parser.error(f"unknown group {min(unknown)!r}; known: {', '.join(GROUPS)}")
-    for name in arguments.groups or GROUPS:
+    if arguments.cells and "depth" not in (arguments.groups or GROUPS):
+        parser.error("--cells are those of the group depth: scripts/bench depth --cells …")
+    groups = GROUPS | {"depth": partial(depth, cells=arguments.cells)}
+    for name in arguments.groups or groups:
         printed = io.StringIO()
         with contextlib.redirect_stdout(_Tee(sys.stdout, printed)):
             print(versions())
-            GROUPS[name](arguments.quick)
+            groups[name](arguments.quick)
         if arguments.save:
             folder = Path(__file__).parent / "bench_results"
             folder.mkdir(exist_ok=True)

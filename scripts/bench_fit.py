@@ -9,16 +9,11 @@ Once that is behind, the same call again is `warm`.
 """
 
 import importlib.util
-import json
-import os
-import select
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +21,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from bench_peers import Case, Peer, peers
+from bench_process import Process
 from bench_products import operations
-from bench_timing import race
+from bench_timing import package_versions, race
 
 import jnn
 
@@ -48,7 +44,7 @@ def fit(quick: bool) -> None:
     """Whole training runs against other libraries, cold and warm."""
     contestants = {name: peer for name, peer in peers().items() if _installed(name, peer)}
     packages = ("scikit-learn", "torch", "keras", "equinox", "flax", "optax", "jax", "numpy")
-    print(" · ".join(f"{name} {_version(name)}" for name in packages))
+    print(package_versions(*packages))
     rows = _rows(quick)
     with tempfile.TemporaryDirectory() as folder:
         for i, row in enumerate(rows):
@@ -147,39 +143,18 @@ class Worker:
     """A contestant's process. `cold` are the seconds from its start to its trained network."""
 
     def __init__(self, name: str, peer: Peer, case: Path) -> None:
-        self.name = name
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-        command = [sys.executable, str(Path(__file__).with_name("bench_peers.py")), str(case), name]
         start = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0,
-            env=os.environ | dict(peer.environment),
-        )  # fmt: skip
-        self.marks = self._answer(LIMIT)
+        self.process = Process("bench_peers.py", str(case), name, environment=dict(peer.environment))
+        self.marks = self.process.answer(LIMIT)
         self.cold = time.perf_counter() - start
-        self.loss = self._answer(LIMIT)["loss"]
+        self.loss = self.process.answer(LIMIT)["loss"]
 
     def seconds(self) -> float:
         """Of one more run, by the process's own clock."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"run\n")
-        return self._answer(None)["seconds"]
+        return self.process.ask("run")["seconds"]
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def _answer(self, limit: float | None) -> dict[str, float]:
-        output = self.process.stdout
-        assert output is not None
-        if not select.select([output], [], [], limit)[0]:
-            self.stop()
-            raise TimeoutError(f"did not finish in {limit} s")
-        if line := output.readline():
-            return json.loads(line)
-        self.process.wait()
-        self.errors.seek(0)
-        raise RuntimeError(f"failed: {self.errors.read().decode(errors='replace').strip().splitlines()[-1:]}")
+        self.process.stop()
 
 
 def _started(contestants: dict[str, Peer], path: Path) -> dict[str, Worker]:
@@ -270,10 +245,3 @@ def _installed(name: str, peer: Peer) -> bool:
             print(f"{name}: left out, {module} is not installed")
             return False
     return True
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "–"

@@ -60,8 +60,27 @@ def _equinox_mlp(case: "Case") -> Any:
     return eqx.tree_at(lambda m: [a for layer in m.layers for a in (layer.weight, layer.bias)], model, given)
 
 
+def equinox_stack(h: Callable[[Any], Any], width: int, keys: Any) -> Any:
+    """A module of one's own: a stacked Linear for each of the keys, walked by lax.scan."""
+    import equinox as eqx
+    import jax
+
+    class Layers(eqx.Module):
+        linear: Any
+
+        def __call__(self, x: Any) -> Any:
+            arrays, rest = eqx.partition(self.linear, eqx.is_array)
+
+            def layer(x: Any, arrays: Any) -> Any:
+                return h(eqx.combine(arrays, rest)(x)), None
+
+            return jax.lax.scan(layer, x, arrays)[0]
+
+    return Layers(eqx.filter_vmap(lambda key: eqx.nn.Linear(width, width, key=key))(keys))
+
+
 def _equinox_deep(case: "Case") -> Any:
-    """A module of one's own whose hidden layers are one stacked Linear, walked by lax.scan."""
+    """A module of one's own whose hidden layers are stacked."""
     import equinox as eqx
     import jax
 
@@ -75,20 +94,17 @@ def _equinox_deep(case: "Case") -> Any:
         def __init__(self, n_in: int, width: int, depth: int, n_out: int, key: Any) -> None:
             keys = jax.random.split(key, depth + 1)
             self.first = eqx.nn.Linear(n_in, width, key=keys[0])
-            self.hidden = eqx.filter_vmap(lambda key: eqx.nn.Linear(width, width, key=key))(keys[1:-1])
+            self.hidden = equinox_stack(h, width, keys[1:-1])
             self.last = eqx.nn.Linear(width, n_out, key=keys[-1])
 
         def __call__(self, x: Any) -> Any:
-            arrays, rest = eqx.partition(self.hidden, eqx.is_array)
-
-            def layer(x: Any, arrays: Any) -> Any:
-                return h(eqx.combine(arrays, rest)(x)), None
-
-            return self.last(jax.lax.scan(layer, h(self.first(x)), arrays)[0])
+            return self.last(self.hidden(h(self.first(x))))
 
     model = Deep(*case.shape, jax.random.key(0))
     given = [jax.numpy.asarray(a) for a in _stacked(case.layers)]
-    return eqx.tree_at(lambda m: [a for l in (m.first, m.hidden, m.last) for a in (l.weight, l.bias)], model, given)
+    return eqx.tree_at(
+        lambda m: [a for l in (m.first, m.hidden.linear, m.last) for a in (l.weight, l.bias)], model, given
+    )
 
 
 def _equinox_step(case: "Case") -> tuple[Any, Callable[..., Any]]:
@@ -215,6 +231,29 @@ def flax_loop(case: "Case") -> "Prepared":
     return _flax_train(case, model, list(model.layers), [a for pair in case.layers for a in pair])
 
 
+def flax_stack(h: Callable[[Any], Any], width: int, depth: int, rngs: Any) -> Any:
+    """A module whose `linear` are so many stacked Linears, walked by nnx.scan."""
+    from flax import nnx
+
+    class Layers(nnx.Module):
+        def __init__(self, rngs: Any) -> None:
+            @nnx.split_rngs(splits=depth)
+            @nnx.vmap(in_axes=0, out_axes=0)
+            def stacked(rngs: Any) -> Any:
+                return nnx.Linear(width, width, rngs=rngs)
+
+            self.linear = stacked(rngs)
+
+        def __call__(self, x: Any) -> Any:
+            @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
+            def layers(x: Any, layer: Any) -> Any:
+                return h(layer(x))
+
+            return layers(x, self.linear)
+
+    return Layers(rngs)
+
+
 def flax_layers_scanned(case: "Case") -> "Prepared":
     from flax import nnx
 
@@ -222,21 +261,12 @@ def flax_layers_scanned(case: "Case") -> "Prepared":
 
     class Deep(nnx.Module):
         def __init__(self, n_in: int, width: int, depth: int, n_out: int, rngs: Any) -> None:
-            @nnx.split_rngs(splits=depth - 1)
-            @nnx.vmap(in_axes=0, out_axes=0)
-            def stacked(rngs: Any) -> Any:
-                return nnx.Linear(width, width, rngs=rngs)
-
             self.first = nnx.Linear(n_in, width, rngs=rngs)
-            self.hidden = stacked(rngs)
+            self.hidden = flax_stack(h, width, depth - 1, rngs)
             self.last = nnx.Linear(width, n_out, rngs=rngs)
 
         def __call__(self, x: Any) -> Any:
-            @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
-            def layers(x: Any, layer: Any) -> Any:
-                return h(layer(x))
-
-            return self.last(layers(h(self.first(x)), self.hidden))
+            return self.last(self.hidden(h(self.first(x))))
 
     model = Deep(*case.shape, nnx.Rngs(0))
-    return _flax_train(case, model, [model.first, model.hidden, model.last], _stacked(case.layers))
+    return _flax_train(case, model, [model.first, model.hidden.linear, model.last], _stacked(case.layers))

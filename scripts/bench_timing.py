@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +24,8 @@ class Time(NamedTuple):
     median: float
 
 
-def _seconds(run: Callable[[], Any]) -> float:
+def elapsed(run: Callable[[], Any]) -> float:
+    """Seconds until what it returns is there."""
     start = time.perf_counter()
     jax.block_until_ready(run())
     return time.perf_counter() - start
@@ -34,7 +36,7 @@ def race(
     *,
     seconds: float,
     rounds: int = 5,
-    clock: Callable[[Callable[[], Any]], float] = _seconds,
+    clock: Callable[[Callable[[], Any]], float] = elapsed,
 ) -> dict[str, Time]:
     """Time the contestants in turns, for about so many seconds each; the first call of each is its compilation.
 
@@ -69,3 +71,15 @@ def versions() -> str:
         f"{datetime.date.today()} · jnn {jnn.__version__} · jax {jax.__version__} · optax {optax.__version__} · "
         f"Python {platform.python_version()} · {device.platform} ({device.device_kind}) · {platform.machine()}"
     )
+
+
+def package_versions(*packages: str) -> str:
+    """One line: the packages' versions, a dash for one that is not installed."""
+
+    def version(package: str) -> str:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return "–"
+
+    return " · ".join(f"{package} {version(package)}" for package in packages)
