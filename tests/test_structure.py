@@ -37,6 +37,7 @@ LEVELS = {
     "metrics": 4,
     "readout": 4,
     "program": 5,
+    "theory": 5,
     "streams": 6,
     "identity": 7,
     "session": 7,
