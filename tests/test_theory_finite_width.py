@@ -109,6 +109,7 @@ def test_born_dead_as_in_the_table():
             assert abs(measured - limits.exact) < 4 * DEAD["standard_error"]
     assert finite_width.born_dead([2] * 9).exact == pytest.approx(0.87983984, abs=1e-7)
     assert finite_width.born_dead([2, 2]).exact == pytest.approx(0.15625, abs=1e-9)
+    assert finite_width.born_dead([60] * 3).lower == pytest.approx(2.0**-59 * 2.0**-60 * 2, rel=0.1)
     for H in range(1, 12):
         limits = finite_width.born_dead([1] * H)
         assert limits.lower == pytest.approx(1 - 2.0 ** -(H - 1))
@@ -124,7 +125,7 @@ def test_the_lower_limit_is_that_of_the_paper(n):
     assert finite_width.born_dead([n] * H).lower == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("widths", [[2] * 4, [1, 2, 2], [2, 2, 1, 2], [3, 4, 3]])
+@pytest.mark.parametrize("widths", [[2] * 4, [2, 2, 1, 2], [3, 4, 3]])
 def test_networks_of_jnn_are_born_dead_as_often(widths):
     count = 20_000
 
@@ -257,7 +258,7 @@ def test_gradients_stay_below_the_bound():
         gradient = jax.grad(lambda p: jnn.forward(p, jnp.array([0.3]))[0])(params)[0].b[0, 0]
         return jnp.log(jnp.abs(gradient)), jnp.stack([w[0, 0] for w, _ in jnn.layers(params)])
 
-    logs, w = jax.jit(jax.vmap(drawn))(jax.random.split(jax.random.key(0), 100))
+    logs, w = jax.jit(jax.vmap(drawn))(jax.random.split(jax.random.key(0), 20))
     assert all(log <= width_one.log_gradient_bound(each[1:]) for log, each in zip(logs, np.asarray(w), strict=True))
     assert width_one.log_gradient_bound([1.0] * 1000) == pytest.approx(-1000 * np.log(4))
     assert width_one.log_gradient_bound([2.0, -3.0], "tanh") == pytest.approx(np.log(6))

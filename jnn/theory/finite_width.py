@@ -4,6 +4,7 @@ Relu layers without biases, weights symmetric about zero, independent; for `relu
 (He). `jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")` draws those; "he_normal" cuts the Gaussian off.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ def relu_law(sizes: Sequence[int]) -> Law:
         |Ju|² = n_H/n_0 ∏ Rₗ,   Rₗ = (2/nₗ) χ²_K, K ~ Binomial(nₗ, ½), independent;   E Rₗ = 1, E Rₗ² = 1 + 5/nₗ
 
     Given K = k ≥ 1, ln Rₗ has the mean ln(4/nₗ) + ψ(k/2) and the variance ψ'(k/2). What grows with depth is the
-    variance, about 5/n a layer: gradients explode and vanish unless Σ 1/nₗ is small.
+    variance, about 5/n a layer where n is large: gradients explode and vanish unless Σ 1/nₗ is small.
 
     Args:
       sizes: (n_0, …, n_H), all layers relu: a jnn network without its readout, `params[:-1]`. (n, n) is R itself.
@@ -97,10 +98,11 @@ def relu_distribution(x: Any, sizes: Sequence[int]) -> Distribution:
 
 
 def _alive(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """K and its probabilities, K ~ Binomial(n, ½) given K ≥ 1; what is less likely than e^-80 left out."""
-    k = np.arange(1, n + 1)
-    log_p = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    k, p = k[log_p > log_p.max() - 80], np.exp(log_p - log_p.max())[log_p > log_p.max() - 80]
+    """K and its probabilities, K ~ Binomial(n, ½) given K ≥ 1, out to 14 standard deviations."""
+    reach = 7 * math.isqrt(n) + 1
+    k = np.arange(max(1, n // 2 - reach), min(n, n // 2 + reach) + 1)
+    log_p = -gammaln(k + 1) - gammaln(n - k + 1)
+    p = np.exp(log_p - log_p.max())
     return k, p / p.sum()
 
 
@@ -125,11 +127,11 @@ def dead_probability(widths: Sequence[int]) -> float:
     Raises:
       ValueError: widths are not positive integers.
 
-    >>> dead_probability([1] * 3)
+    >>> round(dead_probability([1] * 3), 12)
     0.875
     """
     n = np.array(_check_widths(widths), np.float64)
-    return float(-np.expm1(np.sum(np.log1p(-np.exp2(-n))))) if n.min() > 1 else 1 - float(np.prod(1 - np.exp2(-n)))
+    return float(-np.expm1(np.sum(np.log1p(-np.exp2(-n)))))  # exact to rounding where it is tiny, too
 
 
 class BornDead(NamedTuple):
@@ -163,23 +165,24 @@ def born_dead(widths: Sequence[int]) -> BornDead:
     (0.8703, 0.8798, 0.9249)
     """
     n_1, *rest = n = _check_widths(widths)
-    apart, single = (
-        1 - 2.0 ** (1 - n_1),
-        2.0 ** (1 - n_1),
-    )  # the first layer kills neither side, its neurons have either
+    single = 2.0 ** (1 - n_1)  # the first layer kills neither side: every one of its neurons serves one of them
+    apart, dead = 1 - single, 0.0
     for n_l in rest:
-        stay = 1 - 2.0 ** (1 - n_l) - (n_l - 1) * 0.25**n_l
-        apart, single = apart * stay, single * (1 - 2.0**-n_l) + apart * (1 - 0.25**n_l - stay)
-    exact = _born_dead_of_two(n) if max(n) <= 2 else None
-    return BornDead(1 - apart - single, exact, dead_probability(n))
+        one, both = 2.0**-n_l, 0.25**n_l
+        dead += apart * both + single * one
+        apart, single = (
+            apart * (1 - 2 * one - (n_l - 1) * both),
+            single * (1 - one) + apart * (2 * one + (n_l - 2) * both),
+        )
+    return BornDead(dead, _born_dead_of_two(n) if max(n) <= 2 else None, dead_probability(n))
 
 
 def _born_dead_of_two(widths: Sequence[int]) -> float:
     """From the last layer backwards: v(θ), the probability that of two sides at an angle θ one stays alive."""
     n_1, *rest = widths
-    θ, ones = np.pi / 4 * (1 + np.cos(np.pi * (np.arange(_DEGREE) + 0.5) / _DEGREE)), np.ones(_DEGREE)
+    θ = np.pi / 4 * (1 + np.cos(np.pi * (np.arange(_DEGREE) + 0.5) / _DEGREE))
     q, nodes, moments = (1 - θ / np.pi) / 2, _chebyshev(θ), _next_angle(θ)
-    single, v = 1.0, ones
+    single, v = 1.0, np.ones(_DEGREE)
     for n in reversed(rest):
         if n == 1:
             single, v = single / 2, (1 - q) * single
@@ -221,6 +224,6 @@ def _next_angle(θ: np.ndarray) -> np.ndarray:
 
 
 def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    return check_sizes([1, *widths] if hasattr(widths, "__iter__") and not isinstance(widths, (str, dict)) else widths)[
-        1:
-    ]
+    """As `check_sizes`, which counts the input too."""
+    listed = hasattr(widths, "__iter__") and not isinstance(widths, (str, bytes, dict))
+    return check_sizes([1, *widths] if listed else widths)[1:]
