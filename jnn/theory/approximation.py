@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from jnn.activations import ACTIVATIONS
 from jnn.params import check_sizes
@@ -133,6 +132,8 @@ def monotone_floor(x: Any, y: Any, weights: Any = None) -> Floor:
 
 
 def _rising_floor(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Floor:
+    from scipy.optimize import isotonic_regression  # 0.25 s to import
+
     _, at = np.unique(x, return_inverse=True)  # a function has one value at equal x
     mass = np.bincount(at, w)
     fit = isotonic_regression(np.bincount(at, w * y) / mass, weights=mass).x
