@@ -280,6 +280,7 @@ def test_fixed_points():
         assert p.x == pytest.approx(1 / (1 + np.exp(10 - 20 * p.x)), abs=1e-14)
     assert width_one.fixed_points(0.5, 1, "relu")[0] == pytest.approx((2, 0.5))
     assert width_one.fixed_points(1, 1, "relu") == ()
+    assert [p.multiplier < 1 for p in width_one.fixed_points(1, -2, jnp.exp)] == [True, False]
     assert width_one.fixed_points(-3, 0, lambda z: jnp.tanh(z))[0] == pytest.approx((0, -3))
 
 

@@ -131,7 +131,7 @@ def dead_probability(widths: Sequence[int]) -> float:
     0.875
     """
     n = np.array(_check_widths(widths), np.float64)
-    return float(-np.expm1(np.sum(np.log1p(-np.exp2(-n)))))  # exact to rounding where it is tiny, too
+    return float(0 - np.expm1(np.sum(np.log1p(-np.exp2(-n)))))  # exact to rounding where it is tiny, too
 
 
 class BornDead(NamedTuple):

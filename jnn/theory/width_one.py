@@ -111,9 +111,9 @@ def fixed_points(w: float | int, b: float | int, activation: ActivationLike = "s
     def gap(x: np.ndarray) -> np.ndarray:
         return _float64(pair.value, w * x + b) - x
 
-    values = _float64(pair.value, np.linspace(-1e3, 1e3, 20_001))
+    values = np.clip(_float64(pair.value, np.linspace(-1e3, 1e3, 20_001)), -1e3, 1e3)
     middle, half = (values.min() + values.max()) / 2, (values.max() - values.min()) / 2 + 1e-3
-    x = np.clip(middle + half * np.linspace(-1, 1, 100_001), -1e3, 1e3)
+    x = middle + half * np.linspace(-1, 1, 100_001)
     roots = np.sort(np.concatenate([x[gap(x) == 0], _crossings(gap, x)]))
     slopes = _float64(pair.slope, w * roots + b)
     return tuple(FixedPoint(float(r), float(w * δ)) for r, δ in zip(roots, slopes, strict=True))
