@@ -57,10 +57,9 @@ def chosen(stack: Stack, method: Method, batch: int) -> str:
 
 
 # On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The parallel solve has
-# 2 k log_k N steps in place of N, each with n times the arithmetic of a product W x for every example: it pays where the
-# stack is deep, and where width and batch are too small to fill the device. One row for each width: up to which batch.
-# From the costs of launches and of memory, not measured: `scripts/bench crossover` writes the map on a machine that has
-# a GPU.
+# 2 k log_k N steps in place of N, each with n times the arithmetic of a product W x for every example: it pays where
+# the stack is deep, and where width and batch are too small to fill the device. One row for each width: up to which
+# batch. Estimated from the costs of launches and of memory, not measured: `scripts/bench crossover` measures the map.
 _DEEP = 64  # layers from which on
 _PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
 

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from bench_crossover import crossover
 from bench_depth import depth, parse_cells
 from bench_fit import fit
 from bench_timing import assert_close, race, versions
@@ -117,7 +118,7 @@ def _numba_loop(params: jnn.Params, x: np.ndarray, y: np.ndarray) -> Callable[[i
     return start
 
 
-GROUPS = {"lecture": lecture, "depth": depth, "fit": fit}
+GROUPS = {"lecture": lecture, "depth": depth, "crossover": crossover, "fit": fit}
 
 
 def main() -> None:

@@ -30,10 +30,13 @@ class Cell(NamedTuple):
     batch: int
 
 
-# jnn.predict's contestants: its keywords, by name. The reference and the dense system are for study.
+# jnn.predict's contestants: its keywords, by name. The reference and the dense system are for study, and a CPU interprets
+# the fused kernel, to check it.
+_LEFT_OUT = ("auto", "autodiff", "dense", *(["fused"] if jax.default_backend() == "cpu" else []))
 JNN: dict[str, dict[str, Any]] = {
     "auto": {},
-    **{name: {"backprop": name} for name in jnn.METHODS if name not in ("auto", "autodiff", "dense")},
+    **{name: {"backprop": name} for name in jnn.METHODS if name not in _LEFT_OUT},
+    "newton": {"forward": "newton"},
 }
 OWN = (*JNN, "scan autodiff", "unrolled")
 RIVALS = ("scan autodiff", "PyTorch", "torch.compile", "Equinox", "Flax NNX")  # whom "auto" is measured by
@@ -107,16 +110,16 @@ def _jnn(case: Case, **keywords: Any) -> Prepared:
     return on_jax(case, partial(jnn.predict, **keywords), params, lambda gradient: (gradient[0].w, gradient[0].b))
 
 
-def _fits(cell: Cell, keywords: dict[str, Any]) -> bool:
-    """Whether a method can have the Jacobians of all layers and examples at once; only substitution does without."""
-    return keywords.get("backprop", "substitution") == "substitution" or (
-        cell.depth * cell.width**2 * cell.batch <= 2**26
-    )
+def fits(cell: Cell, keywords: dict[str, Any]) -> bool:
+    """Whether a method can have the Jacobians of all layers and examples at once, and end within a second."""
+    assembles = "forward" in keywords or keywords.get("backprop") == "parallel"
+    most = 2**22 if jax.default_backend() == "cpu" else 2**28
+    return not assembles or cell.depth * cell.width**2 * cell.batch <= most
 
 
-def _own(cell: Cell) -> dict[str, Callable[[Case], Prepared]]:
+def own(cell: Cell) -> dict[str, Callable[[Case], Prepared]]:
     """jnn's contestants and those written by hand, as far as they fit."""
-    chosen = {name: partial(_jnn, **keywords) for name, keywords in JNN.items() if _fits(cell, keywords)}
+    chosen = {name: partial(_jnn, **keywords) for name, keywords in JNN.items() if fits(cell, keywords)}
     by_hand = {"scan autodiff": partial(_batched, _scan)}
     if cell.depth <= 100:  # it compiles for minutes beyond
         by_hand["unrolled"] = partial(_batched, _unrolled)
@@ -126,7 +129,7 @@ def _own(cell: Cell) -> dict[str, Callable[[Case], Prepared]]:
 # ---- one cell ----
 
 
-def _case(cell: Cell) -> Case:
+def case_of(cell: Cell) -> Case:
     key = jax.random.key(0)
     sizes = [cell.width] * (cell.depth + 2)
     stack = jnn.init_network_params(sizes, key, activation="tanh", init="orthogonal")[0]
@@ -136,8 +139,8 @@ def _case(cell: Cell) -> Case:
 
 def _measured(cell: Cell, peers: Peers, *, seconds: float) -> tuple[dict[str, Time], dict[str, str]]:
     """Everybody's times, and remarks. A peer that cannot be had is taken out of `peers` with a line."""
-    case = _case(cell)
-    contestants = {name: prepare(case) for name, prepare in _own(cell).items()}
+    case = case_of(cell)
+    contestants = {name: prepare(case) for name, prepare in own(cell).items()}
     for name, prepare in list(peers.by_name.items()):
         try:
             contestants[name] = prepare(case)

@@ -20,7 +20,7 @@ def test_all_pairs_agree(sizes, activation, residual, loss):
     y = jnp.array(1) if loss == "cross_entropy" else jnp.ones(sizes[-1])
     report = jnn.crosscheck(params, oracles.example(sizes[0]), y, loss=loss)
     assert report.ok
-    assert len(report.errors) == 12  # two quantities; six pairs of four methods
+    assert len(report.errors) == 16  # six pairs of four methods for the Jacobian, ten of five for the gradient
     names = {name for e in report.errors for name in (e.first, e.second)}
     assert names == {"autodiff", "dense", "substitution", FINITE_DIFFERENCES}
     assert "all pairs agree; furthest apart: " in str(report)

@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 import jnn
 from jnn import least_squares, penalties
+from jnn.choice import Method
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((7, 2))
@@ -32,7 +33,7 @@ def test_half_the_square_is_the_objective_and_the_jacobian_is_autodiffs(sizes, l
     data = jnp.asarray(X), jnp.asarray(y), None if weights is None else jnp.asarray(weights)
 
     def both(p):
-        return least_squares.residuals(restore(p), *data, loss, penalty, method)
+        return least_squares.residuals(restore(p), *data, loss, penalty, Method(method))
 
     r, J = jax.jit(both)(p)
     squares = np.mean((np.asarray(jax.vmap(oracles.forward, (None, 0))(params, X)) - y) ** 2, axis=1)

@@ -13,6 +13,7 @@ from scipy import optimize
 
 import jnn
 from jnn import network, second_order
+from jnn.choice import Method
 
 
 def minimise(optimizer, f, p, iterations, state=None):
@@ -209,7 +210,7 @@ def test_bfgs_does_not_mind_the_unit_of_the_objective(scale, x64):
 
 
 def mean_square(params, x, y):
-    return jnp.mean((network.batch_output(params, x, "auto") - y) ** 2)
+    return jnp.mean((network.batch_output(params, x, Method()) - y) ** 2)
 
 
 def residuals(params, x, y):
@@ -217,9 +218,9 @@ def residuals(params, x, y):
     flat, unravel = ravel_pytree(params)
 
     def one(x):
-        return jax.jacrev(lambda p: network.output(unravel(p), x, "auto"))(flat)
+        return jax.jacrev(lambda p: network.output(unravel(p), x, Method()))(flat)
 
-    r = (network.batch_output(params, x, "auto") - y).ravel() / np.sqrt(y.size).astype(y.dtype)
+    r = (network.batch_output(params, x, Method()) - y).ravel() / np.sqrt(y.size).astype(y.dtype)
     return r, jax.vmap(one)(x).reshape(y.size, -1) / np.sqrt(y.size).astype(y.dtype)
 
 
