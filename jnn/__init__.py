@@ -5,6 +5,7 @@ The contents page. `jnn.figures` draws, and is imported only when asked for.
 
 from jnn import data, metrics, penalties
 from jnn.activations import ACTIVATIONS
+from jnn.any_layer import deep
 from jnn.checkpoints import Checkpoint
 from jnn.choice import METHODS
 from jnn.classification import ClassificationReport, classification_report
@@ -13,7 +14,7 @@ from jnn.files import load, save
 from jnn.initializers import INITIALIZERS
 from jnn.losses import LOSSES
 from jnn.metrics import METRICS, evaluate
-from jnn.network import forward, hidden_states, linear_system, predict
+from jnn.network import forward, hidden_states, linear_system, predict, solve_states
 from jnn.optimizers import OPTIMIZERS
 from jnn.params import Params, Stack, from_layers, init_network_params, layers, sizes
 from jnn.readout import polynomial_features, solve_readout
@@ -42,6 +43,7 @@ __all__ = [
     "classification_report",
     "crosscheck",
     "data",
+    "deep",
     "evaluate",
     "fit",
     "forward",
@@ -58,4 +60,5 @@ __all__ = [
     "save",
     "sizes",
     "solve_readout",
+    "solve_states",
 ]

@@ -10,7 +10,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jnn import activations, substitution, triangular
+from jnn import activations, newton, substitution, triangular
 from jnn.choice import Method, check_method, chosen
 from jnn.params import Params, Stack, check_params
 
@@ -71,13 +71,8 @@ def predict(
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
     [[-6.5], [0.5]]
     """
-    n_0 = check_params(params)[0]
-    shape = np.shape(x)
-    if len(shape) != 2 or shape[1] != n_0:
-        hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
-        raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
-    method = check_method(backprop, forward, checkpoint_every)
-    return _predict(params, _numbers(x, params[0].w.dtype), method)
+    X = check_batch(params, x)
+    return _predict(params, X, check_method(backprop, forward, checkpoint_every))
 
 
 @partial(jax.jit, static_argnames="method")
@@ -107,7 +102,7 @@ def hidden_states(
         return tuple(jnp.stack([next(every) for _ in range(stack.depth)]) for stack in params)
     states = []
     for stack in params:
-        states.append(_stack_states(stack, state, method._replace(backprop=chosen(stack, method, batch=1))))
+        states.append(_stack_states(stack, state, chosen(stack, method, batch=1)))
         state = states[-1][-1]
     return tuple(states)
 
@@ -130,12 +125,40 @@ def linear_system(params: Params, x: ArrayLike) -> triangular.LinearSystem:
     return triangular.linear_system(params, check_example(params, x))
 
 
+def solve_states(params: Params, x: ArrayLike) -> tuple[newton.Solution | None, ...]:
+    """What `forward="newton"` does on a batch, stack by stack: iterations, residual, Lyapunov exponent, fallback.
+
+    Args:
+      x: (batch, n_0), one example a row.
+    Returns:
+      For each stack a `newton.Solution`, with states as columns (depth, n, batch), or None for one too shallow for it.
+    Raises:
+      ValueError: x has the wrong shape.
+
+    >>> params = jnn.init_network_params([8] * 101, jax.random.key(0), init="orthogonal")
+    >>> hidden, readout = solve_states(params, jnp.ones((2, 8)))
+    >>> bool(hidden.iterations <= 10), bool(hidden.sequential), readout
+    (True, False, None)
+    """
+    return _solve_states(params, check_batch(params, x))
+
+
+@jax.jit
+def _solve_states(params: Params, X: Array) -> tuple[newton.Solution | None, ...]:
+    solutions, x = [], X.T
+    for stack in params:
+        solution = newton.solve(stack, x) if newton.worthwhile(stack) else None
+        x = substitution.run(stack, x).output if solution is None else solution.run.output
+        solutions.append(solution)
+    return tuple(solutions)
+
+
 def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Array, " n_N"]:
     """`forward`, unchecked."""
     if method.backprop == "dense":
         return triangular.dense_states(params, x)[-1]
     for stack in params:
-        x = _stack_output(stack, x, method._replace(backprop=chosen(stack, method, batch=1)))
+        x = _stack_output(stack, x, chosen(stack, method, batch=1))
     return x
 
 
@@ -144,7 +167,7 @@ def batch_output(params: Params, X: Float[Array, "batch n_0"], method: Method) -
     if method.backprop == "dense":
         return jax.vmap(partial(output, method=method), (None, 0))(params, X)
     for stack in params:
-        of_stack = method._replace(backprop=chosen(stack, method, batch=len(X)))
+        of_stack = chosen(stack, method, batch=len(X))
         if of_stack.backprop == "autodiff":
             X = jax.vmap(partial(_stack_output, method=of_stack), (None, 0))(stack, X)
         else:
@@ -197,6 +220,16 @@ def check_example(params: Params, x: Any) -> Array:
     if np.shape(x) != (n_0,):
         hint = "; for a batch use predict, or jax.vmap" if np.ndim(x) == 2 and np.shape(x)[1] == n_0 else ""
         raise ValueError(f"x has shape {np.shape(x)}; one example for this network is ({n_0},){hint}")
+    return _numbers(x, params[0].w.dtype)
+
+
+def check_batch(params: Params, x: Any) -> Array:
+    """A batch as an array of the parameters' dtype, or a ValueError that names the shape it should have."""
+    n_0 = check_params(params)[0]
+    shape = np.shape(x)
+    if len(shape) != 2 or shape[1] != n_0:
+        hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
+        raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
     return _numbers(x, params[0].w.dtype)
 
 

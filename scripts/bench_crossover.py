@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import plotly.graph_objects as go
-from bench_depth import JNN, Cell, case_of, fits, own
+from bench_depth import JNN, Cell, case_of, own
 from bench_timing import assert_close, race
 
 from jnn import choice, figures

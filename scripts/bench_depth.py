@@ -30,8 +30,8 @@ class Cell(NamedTuple):
     batch: int
 
 
-# jnn.predict's contestants: its keywords, by name. The reference and the dense system are for study, and a CPU interprets
-# the fused kernel, to check it.
+# jnn.predict's contestants: its keywords, by name. The reference and the dense system are for study, and a CPU only
+# interprets the fused kernel, to check it.
 _LEFT_OUT = ("auto", "autodiff", "dense", *(["fused"] if jax.default_backend() == "cpu" else []))
 JNN: dict[str, dict[str, Any]] = {
     "auto": {},

@@ -167,7 +167,7 @@ def _by_quadrature(pair: activations.Activation, p: Any, q: Any, K: Any) -> tupl
             u = (np.sqrt(p_) * np.cos(α))[..., None] * r
             v = (np.sqrt(q_) * np.cos(α - θ))[..., None] * r
             with jax.enable_x64(True):  # scoped: nothing global is changed
-                for i, f in enumerate(pair):
+                for i, f in enumerate((pair.value, pair.slope)):
                     product = np.asarray(f(jnp.asarray(u))) * np.asarray(f(jnp.asarray(v)))
                     sums[i] = sums[i] + (product @ of_r) @ of_t * (high - low) / 2
         for result, total in zip(results, sums, strict=True):

@@ -42,7 +42,7 @@ def deep(layer: Callable[..., Any], *, backprop: str = "auto", states: bool = Fa
         shape or dtype.
       TypeError: the layer is no function.
 
-    >>> gated = deep(lambda p, x: x + jax.nn.sigmoid(p["gate"]) * jnp.tanh(p["w"] @ x))
+    >>> gated = jnn.deep(lambda p, x: x + jax.nn.sigmoid(p["gate"]) * jnp.tanh(p["w"] @ x))
     >>> p = {"gate": jnp.zeros((100, 2)), "w": jnp.full((100, 2, 2), 0.01)}
     >>> gated(p, jnp.ones(2)).shape
     (2,)
