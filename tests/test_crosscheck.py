@@ -22,7 +22,7 @@ def test_all_pairs_agree(sizes, activation, residual, loss):
     assert report.ok
     assert len(report.errors) == 16  # six pairs of four methods for the Jacobian, ten of five for the gradient
     names = {name for e in report.errors for name in (e.first, e.second)}
-    assert names == {"autodiff", "dense", "substitution", FINITE_DIFFERENCES}
+    assert names == {"autodiff", "dense", "substitution", "parallel", FINITE_DIFFERENCES}
     assert "all pairs agree; furthest apart: " in str(report)
     assert report.furthest.relative == max(e.relative for e in report.errors)
     assert params[0].w.dtype == jnp.float32  # not changed; nor is the precision of what follows

@@ -30,7 +30,7 @@ walk = jax.jit(substitution.run)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weights", ["orthogonal", "gaussian"])
 @pytest.mark.parametrize("gain", [0.8, 1.0])
-@pytest.mark.parametrize("depth", [100, 1_000, 10_000])
+@pytest.mark.parametrize("depth", [100, 1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_at_or_below_criticality_ten_iterations_do(depth, gain, weights, dtype, x64):
     params, x = stack(depth, 8, gain, weights, dtype=dtype), batch(8, dtype)
     solution = solve(params, x)
