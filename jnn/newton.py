@@ -54,18 +54,31 @@ def worthwhile(stack: Stack) -> bool:
 def solve(stack: Stack, x: Float[Array, "n batch"]) -> Solution:
     """The states of a deep stack: probe, Newton, and where that does not do it, the rest of the walk."""
     probed = max(4, min(PROBE, stack.depth // 20))
-    inputs, every_z, exponent, error = _probe(stack, x, probed)
+    states, zs, exponent, error = _probe(stack, x, probed)
     chaotic = jnp.mean(exponent) > 2 * error  # for certain: in doubt Newton will find out
-    nothing = (inputs, jnp.full((), jnp.inf, x.dtype), jnp.zeros((), int))
-    found, residual, iterations = lax.cond(chaotic, lambda: nothing, lambda: _iterated(stack, inputs))
+
+    def begun() -> tuple[Array, Array | None]:
+        """Room for all layers, the probed ones filled in."""
+        inputs, every_z = substitution.empty(stack, x)
+        inputs = lax.dynamic_update_slice_in_dim(inputs, states, 0, 0)
+        return inputs, None if every_z is None else lax.dynamic_update_slice_in_dim(every_z, zs, 0, 0)
+
+    def walked() -> Run:
+        return substitution.run_from(probed, stack, *begun())
+
+    def solved() -> tuple[Run, Array, Array]:
+        found, residual, iterations = _iterated(stack, begun()[0])
+
+        def run() -> Run:
+            _, output = substitution.layer(stack, stack.depth - 1, found[-1])
+            return Run(found, output, _layers(stack, found)[0] if substitution.keeps_z(stack) else None)
+
+        return lax.cond(residual <= _limit(x), run, walked), residual, iterations
+
+    untried = jnp.full((), jnp.inf, x.dtype), jnp.zeros((), int)
+    run, residual, iterations = lax.cond(chaotic, lambda: (walked(), *untried), solved)
     sequential = ~(residual <= _limit(x))
-
-    def solved() -> Run:
-        _, output = substitution.layer(stack, stack.depth - 1, found[-1])
-        return Run(found, output, _layers(stack, found)[0] if substitution.keeps_z(stack) else None)
-
-    passed = lax.cond(sequential, lambda: substitution.run_from(probed, stack, inputs, every_z), solved)
-    return Solution(passed, iterations, jnp.where(sequential, 0, residual), exponent, sequential)
+    return Solution(run, iterations, jnp.where(sequential, 0, residual), exponent, sequential)
 
 
 def _limit(x: Array) -> float:
@@ -73,28 +86,30 @@ def _limit(x: Array) -> float:
     return 16 * float(jnp.finfo(x.dtype).eps)
 
 
-def _probe(stack: Stack, x: Array, layers: int) -> tuple[Array, Array | None, Array, Array]:
-    """The pass through the first layers, zeros beyond; the mean growth of a tangent there, and its standard error."""
+def _probe(stack: Stack, x: Array, layers: int) -> tuple[Array, Array, Array, Array]:
+    """x_0, …, x_k and z_1, …, z_k of the first layers; the mean growth of a tangent there, and its standard error."""
     tiny = jnp.finfo(x.dtype).tiny
 
     def step(l: Any, carry: Any) -> Any:
-        inputs, every_z, u, growth = carry
-        z, y = substitution.layer(stack, l, substitution.get(inputs, l))
+        states, zs, u, growth = carry
+        z, y = substitution.layer(stack, l, substitution.get(states, l))
         du = activations.resolve(stack.activation).slope(z) * substitution.times(substitution.get(stack.w, l), u)
         du = du + u if stack.residual else du
         norm = jnp.maximum(jnp.sqrt(jnp.sum(du**2, axis=0)), tiny)
         return (
-            substitution.put(inputs, y, l + 1),
-            None if every_z is None else substitution.put(every_z, z, l),
+            substitution.put(states, y, l + 1),
+            substitution.put(zs, z, l),
             du / norm,
             substitution.put(growth, jnp.log(norm), l),
         )
 
-    inputs, every_z = substitution.empty(stack, x)
-    u = jnp.full_like(x, x.shape[0] ** -0.5)
-    carry = (inputs, every_z, u, jnp.zeros((layers, x.shape[1]), x.dtype))
-    inputs, every_z, _, growth = lax.fori_loop(0, layers, step, carry)
-    return inputs, every_z, jnp.mean(growth, axis=0), jnp.std(growth) / growth.size**0.5
+    states, zs, growth = (
+        jnp.zeros((k, *shape), x.dtype)
+        for k, shape in ((layers + 1, x.shape), (layers, x.shape), (layers, x.shape[1:]))
+    )
+    carry = (substitution.put(states, x, 0), zs, jnp.full_like(x, x.shape[0] ** -0.5), growth)
+    states, zs, _, growth = lax.fori_loop(0, layers, step, carry)
+    return states, zs, jnp.mean(growth, axis=0), jnp.std(growth) / growth.size**0.5
 
 
 def _iterated(stack: Stack, inputs: Array) -> tuple[Array, Array, Array]:
