@@ -12,8 +12,11 @@ all layers at once; what is left for the loop is the state's linear map,
 and that loop may be solved in parallel, too.
 """
 
+import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import jax
@@ -54,24 +57,33 @@ def deep(layer: Callable[..., Any], *, backprop: str = "auto", states: bool = Fa
 
     def network(p: Any, x: Any, *shared: Any) -> Any:
         depth = _depth(p)
-        x, unravel = ravel_pytree(x)
-        flat = _flat(layer, unravel)
-        _check_layer(flat, p, x, shared)
+        leaves, structure = jax.tree.flatten(x)
+        f = _OnVectors(layer, structure, tuple(np.shape(leaf) for leaf in leaves))
+        x, _ = ravel_pytree(x)
+        _check_layer(f, p, x, shared)
         way = choice.fastest(depth, x.size) if backprop == "auto" else backprop
-        every = _scan(flat, p, x, shared) if way == "autodiff" else _states(flat, way, p, x, shared)
-        return jax.vmap(unravel)(every) if states else unravel(every[-1])
+        every = _scan(f, p, x, shared) if way == "autodiff" else _states(f, way, p, x, shared)
+        return jax.vmap(f.state)(every) if states else f.state(every[-1])
 
     return network
 
 
-class _flat:  # noqa: N801  a function with an identity: equal ones are one to the compiler
-    """A layer on states as vectors."""
+@dataclasses.dataclass(frozen=True)
+class _OnVectors:
+    """A layer on states as vectors; equal ones are one to JAX, which then compiles nothing anew."""
 
-    def __init__(self, layer: Callable[..., Any], unravel: Callable[[Array], Any]) -> None:
-        self.layer, self.unravel = layer, unravel
+    layer: Callable[..., Any]
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
 
     def __call__(self, p: Any, x: Array, shared: Any) -> Array:
-        return ravel_pytree(self.layer(p, self.unravel(x), *shared))[0]
+        return ravel_pytree(self.layer(p, self.state(x), *shared))[0]
+
+    def state(self, x: Array) -> Any:
+        """The state as the layer knows it."""
+        parts = jnp.split(x, list(accumulate(math.prod(shape) for shape in self.shapes))[:-1])
+        leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return jax.tree.unflatten(self.structure, leaves)
 
 
 def _scan(layer: Any, p: Any, x: Array, shared: Any) -> Array:

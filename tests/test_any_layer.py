@@ -105,6 +105,24 @@ def test_a_state_may_be_a_tree(x64):
     assert oracles.apart(gradients[0], gradients[2]) < 1e-11
 
 
+def test_a_second_call_compiles_nothing():
+    traced = []
+
+    def layer(p, x):
+        traced.append(1)
+        return jnp.tanh(p * x)
+
+    f = jnn.deep(layer, backprop="substitution")
+    p, x = jnp.ones((50, 3)), jnp.ones(3)
+    jax.jit(f)(p, x)
+    before = len(traced)
+    program = jax.jit(jax.grad(lambda p: f(p, x).sum()))
+    program(p)
+    after = len(traced)
+    program(2 * p)
+    assert len(traced) == after > before
+
+
 def test_the_dense_layer_is_the_stack(x64):
     params, x = oracles.network([5] * 21, "tanh"), oracles.example(5)
     (hidden, _), dense = params, jnn.deep(lambda p, x: jnp.tanh(p[0] @ x + p[1]))
