@@ -52,7 +52,7 @@ def affine_scan(
     starts, inside = y_[None], (A_[:, None], c_[:, None])  # a single chunk
     if depth > max(SHORT, chunk):
         inside = _chunks((A_, c_), chunk)
-        starts = _values(_starts(Affine(_scaled(inside[0], 2), _scaled(inside[1], 1)), _scaled(y_, 1), chunk))
+        starts = _values(_starts(Affine(_unscaled(inside[0]), _scaled(inside[1], 1)), _scaled(y_, 1), chunk))
     # inside the chunks plain numbers do, as they do for the layers one by one
 
     def step(y: Array, f: Any) -> tuple[Array, Array]:
@@ -69,7 +69,7 @@ def chunk_length(depth: int) -> int:
     A CPU gains nothing from short chunks: there are two levels, which compile fast. An accelerator waits for each
     step of a level, 2 k log_k N of them, and 4 ≤ k ≤ 8 is best.
     """
-    return max(2, math.isqrt(depth)) if jax.default_backend() == "cpu" else 8
+    return max(2, math.isqrt(depth - 1) + 1) if jax.default_backend() == "cpu" else 8
 
 
 def _scan(maps: Affine, y: Scaled, chunk: int) -> Scaled:
@@ -127,6 +127,10 @@ def _scaled(a: Array, axes: int, e: Any = 0) -> Scaled:
     largest = jnp.max(jnp.abs(a), axis=tuple(range(-axes, 0)))
     shift = _exponent(largest)
     return Scaled(a * _power_of_two(-shift, a.dtype)[(..., *[None] * axes)], jnp.where(largest == 0, _NEVER, shift + e))
+
+
+def _unscaled(a: Array) -> Scaled:
+    return Scaled(a, jnp.zeros(a.shape[:2], int))
 
 
 def _values(x: Scaled) -> Array:
