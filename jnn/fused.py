@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.experimental import pallas as pl
 
 from jnn import activations, substitution
 from jnn.params import Stack
@@ -74,6 +73,8 @@ def _walk(
 
     Blocks have the shape (depth, …), those that belong to single examples (depth, n, batch), as the outputs.
     """
+    from jax.experimental import pallas as pl  # slow to import
+
     if x.ndim == 1:
         single = tuple(block if block.ndim == 3 else block[..., None] for block in blocks)
         x, out = _walk(layer, x[:, None], single, outputs=outputs, reverse=reverse)
