@@ -81,11 +81,12 @@ def _walk(
         return x[:, 0], [o[..., 0] for o in out]
     depth, (n, batch) = len(blocks[0]), x.shape
     rows, columns = 2 ** math.ceil(math.log2(n)), _COLUMNS if n <= _WRITTEN_OUT else 16
+    more = max(columns, -(-batch // columns) * columns) - batch  # columns of zeros, one program at least
     batched = [i > 0 and block.shape[1:] == x.shape for i, block in enumerate(blocks)]  # the first are the weights
     # zeros up to what a GPU's kernel can hold, a power of two; zero weights keep them apart from the rest
-    x = _padded(x, (rows - n, -batch % columns))
+    x = _padded(x, (rows - n, more))
     blocks = tuple(
-        _padded(block, (rows - n, -batch % columns if own else rows - n if i == 0 else 0))
+        _padded(block, (rows - n, more if own else rows - n if i == 0 else 0))
         for i, (block, own) in enumerate(zip(blocks, batched, strict=True))
     )
 

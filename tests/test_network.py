@@ -229,6 +229,24 @@ def test_derivatives_by_one_part_alone(method, part, activation, x64):
         assert oracles.apart(expected, actual) < EXACT
 
 
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+@pytest.mark.parametrize("part", ["w", "b"])
+def test_mixed_derivatives_by_the_readout_and_a_stack(part, activation, x64):
+    """The adjoint of the stack varies, the stack itself does not."""
+    params, x, y = problem([2, 2, 2, 1], activation, True)
+
+    def objective(s, t, method):
+        changed = [
+            type(stack)(**{**vars(stack), part: getattr(stack, part) * scale})
+            for stack, scale in zip(params, (s, t), strict=True)
+        ]
+        return loss(tuple(changed), x, y, method) ** 2
+
+    for first, second in ((0, 1), (1, 0)):
+        mixed = jax.jit(jax.grad(jax.grad(objective, first), second), static_argnums=2)
+        assert oracles.apart(mixed(1.0, 1.0, "autodiff"), mixed(1.0, 1.0, "substitution")) < EXACT
+
+
 @pytest.mark.slow
 def test_substitution_at_depth_10_000(x64):
     params = jnn.init_network_params([8] * 10_001, jax.random.key(0), init="orthogonal")
