@@ -6,13 +6,15 @@ For a function of the user's, the slope is its derivative by `jax.jvp`.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import erf
+
+ActivationLike: TypeAlias = str | Callable[[Array], Array]
 
 
 class Activation(NamedTuple):

@@ -6,7 +6,7 @@ What is not a number (activation, residual) is static: part of the tree's struct
 
 import dataclasses
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple, TypeAlias
@@ -17,8 +17,7 @@ import numpy as np
 from jax import Array
 
 from jnn import activations, initializers
-
-ActivationLike: TypeAlias = str | Callable[[Array], Array]
+from jnn.activations import ActivationLike
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["activation", "residual"])

@@ -158,8 +158,7 @@ def _run_jvp(solver: Solver, forward: Forward, primals: Any, tangents: Any) -> A
         return λ_in + g_in, μ, λ_out
 
     r = products(dstack.w, kept.inputs) + substitution.column(dstack.b, x)
-    # δ may be constant (identity); the output never is, if anything is differentiated
-    coefficients = (stack.w, δ, kept.output)
+    coefficients = (stack.w, δ, kept.output)  # δ may be constant (identity), the output depends on all that varies
     rhs = (dx0, r, jnp.zeros_like(kept.output))
     dx_in, dz, dx_out = _solve_in_parts(system, rhs, solve, transpose_solve, coefficients)
     return kept, Run(perturbed_inputs(dx_in, dz), dx_out, None if kept.z is None else dz)

@@ -12,7 +12,6 @@ import jnn
 PACKAGE = Path(__file__).parent.parent / "jnn"
 LEVELS = {
     "activations": 0,
-    "initializers": 0,
     "classification": 0,
     "losses": 0,
     "figures": 0,
@@ -21,42 +20,49 @@ LEVELS = {
     "sealed": 0,
     "second_order": 0,
     "stopping": 0,
-    "optimizers": 1,
-    "params": 1,
-    "choice": 2,
-    "data": 2,
-    "files": 2,
-    "layout": 2,
-    "penalties": 2,
-    "results": 2,
-    "substitution": 2,
-    "any_layer": 3,
-    "checkpoints": 3,
-    "examples": 3,
-    "fused": 3,
-    "newton": 3,
-    "triangular": 4,
-    "network": 5,
-    "crosscheck": 6,
-    "dropout": 6,
-    "least_squares": 6,
-    "metrics": 6,
-    "readout": 6,
-    "theory": 6,
-    "program": 7,
-    "streams": 8,
-    "identity": 9,
-    "session": 9,
-    "training": 10,
+    "theory.gaussian": 1,
+    "theory.mean_field": 2,
+    "initializers": 3,
+    "optimizers": 4,
+    "params": 4,
+    "choice": 5,
+    "data": 5,
+    "files": 5,
+    "layout": 5,
+    "penalties": 5,
+    "results": 5,
+    "substitution": 5,
+    "any_layer": 6,
+    "checkpoints": 6,
+    "examples": 6,
+    "fused": 6,
+    "newton": 6,
+    "triangular": 7,
+    "network": 8,
+    "crosscheck": 9,
+    "dropout": 9,
+    "least_squares": 9,
+    "metrics": 9,
+    "readout": 9,
+    "theory": 9,
+    "program": 10,
+    "streams": 11,
+    "identity": 12,
+    "session": 12,
+    "training": 13,
 }
-TOP = 11  # __init__, the contents page, stands above all
+TOP = 14  # __init__, the contents page, stands above all
 CORE = ("params", "triangular", "network", "crosscheck")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def module_of(file: Path) -> str:
-    """The name in LEVELS: a subpackage is one module."""
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """The name in LEVELS: a subpackage is one module, but for what has a level of its own."""
+    return _known(list(file.relative_to(PACKAGE).with_suffix("").parts))
+
+
+def _known(path: list[str]) -> str:
+    return name if (name := ".".join(path[:2])) in LEVELS else path[0]
 
 
 def imported(source: str) -> set[str]:
@@ -67,14 +73,13 @@ def imported(source: str) -> set[str]:
             paths = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
-            inside = node.module == "jnn"  # from jnn import params
-            paths = [f"jnn.{alias.name}" for alias in node.names] if inside else [node.module or ""]
+            paths = [f"{node.module}.{alias.name}" for alias in node.names]  # from jnn import params
         else:
             continue
         for path in paths:
             first, _, rest = path.partition(".")
             if first == "jnn":
-                names.add(rest.split(".")[0] or "__init__")
+                names.add(_known(rest.split(".")) or "__init__")
     return names
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.theory import kernels
+from jnn.theory import gaussian, kernels
 
 TABLE = json.loads((Path(__file__).parent / "reference" / "theory.json").read_text())["kernels"]["relu_2_0"]
 X = np.array([[1.0, 0.0], [0.6, 0.8]])
@@ -36,7 +36,7 @@ def gaussians(p, q, c):
 @pytest.mark.parametrize("name", jnn.ACTIVATIONS)
 def test_expectations_are_those_of_gaussian_pairs(name, x64):
     p, q, c = np.array(PAIRS).T
-    expected = kernels._expectations(name)(p, q, c * np.sqrt(p * q))
+    expected = gaussian.products(name)(p, q, c * np.sqrt(p * q))
     h = jnn.ACTIVATIONS[name]
     for i, pair in enumerate(PAIRS):
         u, v = gaussians(*pair)
@@ -46,12 +46,12 @@ def test_expectations_are_those_of_gaussian_pairs(name, x64):
             assert abs(products.mean() - value[i]) <= 4.5 * products.std() / np.sqrt(products.size) + 1e-6
 
 
-@pytest.mark.parametrize("name", [name for name in kernels._CLOSED if name != "hard_tanh"])
+@pytest.mark.parametrize("name", [name for name in gaussian.CLOSED if name != "hard_tanh"])
 def test_closed_forms_are_what_quadrature_gives(name):
     p, q, c = np.array(PAIRS).T
     K = c * np.sqrt(p * q)
     for closed, numeric in zip(
-        kernels._CLOSED[name](p, q, K), kernels._by_quadrature(jnn.ACTIVATIONS[name], p, q, K), strict=True
+        gaussian.CLOSED[name](p, q, K), gaussian.by_quadrature(jnn.ACTIVATIONS[name], p, q, K), strict=True
     ):
         np.testing.assert_allclose(closed, numeric, atol=2e-9)
 
@@ -62,7 +62,7 @@ def test_hard_tanh_of_equal_inputs():
     for q in (0.1, 1.0, 9.0):
         density = np.exp(-z * z / (2 * q)) / np.sqrt(2 * np.pi * q)
         within = np.trapezoid(density, z)
-        value, slope = kernels._hard_tanh(*[np.array([q])] * 3)
+        value, slope = gaussian._hard_tanh(*[np.array([q])] * 3)
         assert slope[0] == pytest.approx(within, abs=1e-9)
         assert value[0] == pytest.approx(np.trapezoid(z * z * density, z) + 1 - within, abs=1e-9)
 

@@ -9,9 +9,8 @@ the kernel T_H (NTK):
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -19,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
-from scipy.special import erf
 
 from jnn import activations, choice, network
-from jnn.params import ActivationLike, Params, check_params
+from jnn.activations import ActivationLike
+from jnn.params import Params, check_params
+from jnn.theory import gaussian
 
 # ---- infinite width ----
 
@@ -69,7 +69,7 @@ def infinite_width(
         raise ValueError(f"hidden must be an integer of at least 0, how many hidden layers there are; got {hidden!r}")
     _check_variances(sigma_w2, sigma_b2)
     activations.check(activation)
-    expectations = _expectations(activation)
+    expectations = gaussian.products(activation)
     scale = sigma_w2 / x.shape[1]
     p, q, K = (scale * k + sigma_b2 for k in (np.sum(x * x, 1), np.sum(x2 * x2, 1), x @ x2.T))
     T = K
@@ -79,100 +79,6 @@ def infinite_width(
         K = sigma_w2 * values + sigma_b2
         T = K + sigma_w2 * slopes * T
     return Kernels(K, T)
-
-
-# E[h(u) h(v)] and E[h'(u) h'(v)] for centred Gaussians u, v of variances p, q and covariance K
-_Expectations = Callable[[Any, Any, Any], tuple[Any, Any]]
-
-
-def _angle(p: Any, q: Any, K: Any) -> Any:
-    """θ between u and v, from K = √(pq) cos θ; 0 where one of them is constant."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        c = np.where(p * q > 0, K / np.sqrt(p * q), 1.0)
-    return np.arccos(np.clip(c, -1, 1))
-
-
-def _leaky(p: Any, q: Any, K: Any, a: float) -> tuple[Any, Any]:
-    """h(z) = a z + (1 − a) relu(z)."""
-    θ = _angle(p, q, K)
-    values = np.sqrt(p * q) * (np.sin(θ) + (np.pi - θ) * np.cos(θ)) / (2 * np.pi)
-    return (1 - a) ** 2 * values + a * K, (1 - a) ** 2 * (np.pi - θ) / (2 * np.pi) + a
-
-
-def _erf(p: Any, q: Any, K: Any) -> tuple[Any, Any]:
-    scale = (1 + 2 * p) * (1 + 2 * q)
-    return 2 / np.pi * np.arcsin(2 * K / np.sqrt(scale)), 4 / np.pi / np.sqrt(scale - 4 * K * K)
-
-
-def _sin(p: Any, q: Any, K: Any) -> tuple[Any, Any]:
-    near, far = (np.exp(sign * K - (p + q) / 2) / 2 for sign in (1, -1))
-    return near - far, near + far
-
-
-def _hard_tanh(p: Any, q: Any, K: Any) -> tuple[Any, Any]:
-    """By Price's theorem, ∂E[f(u) g(v)]/∂K = E[f'(u) g'(v)]: from K = 0, and h'' is +1 at −1 and −1 at 1, no more.
-
-    With k = √(pq) sin t, the density of (u, v) at (a√p, b√q) times dk is exp(−(a² − 2ab sin t + b²)/(2cos²t)) dt/2π.
-    """
-    a, b = (1 / np.sqrt(np.maximum(v, 1e-200))[..., None] for v in (p, q))
-    t, weights = np.polynomial.legendre.leggauss(64)
-    end = (np.pi / 2 - _angle(p, q, K))[..., None]
-    t = end * (t + 1) / 2
-    same, opposite = (
-        np.exp(-(a * a - 2 * sign * np.sin(t) * a * b + b * b) / (2 * np.cos(t) ** 2)) / np.pi for sign in (1, -1)
-    )
-    density = (same - opposite) * weights * end / 2
-    flat = erf(a[..., 0] / np.sqrt(2)) * erf(b[..., 0] / np.sqrt(2))
-    k = np.sqrt(p * q)[..., None] * np.sin(t)
-    return K * flat + np.sum((np.asarray(K)[..., None] - k) * density, -1), flat + np.sum(density, -1)
-
-
-_CLOSED: dict[str, _Expectations] = {
-    "identity": lambda _p, _q, K: (K, np.ones_like(K)),
-    "relu": partial(_leaky, a=0.0),
-    "leaky_relu": partial(_leaky, a=0.01),
-    "erf": _erf,
-    "hard_tanh": _hard_tanh,
-    "sin": _sin,
-}
-
-
-def _expectations(activation: ActivationLike) -> _Expectations:
-    closed = _CLOSED.get(activation) if isinstance(activation, str) else None
-    return closed or partial(_by_quadrature, activations.resolve(activation))
-
-
-_RADII, _ANGLES = 48, 28  # Gauss–Legendre nodes; the radius ends at 9, beyond which e^(−r²/2) leaves 1e-17
-_PAIRS = 256  # pairs at a time: 1 M values
-
-
-def _by_quadrature(pair: activations.Activation, p: Any, q: Any, K: Any) -> tuple[Any, Any]:
-    """u = √p r cos α, v = √q r cos(α − θ): the plane falls into four sectors, in each of which neither changes sign.
-
-    So a kink at 0 lies on an edge, and costs nothing.
-    """
-    p, q, K = np.broadcast_arrays(p, q, K)
-    (r, of_r), (t, of_t) = (np.polynomial.legendre.leggauss(n) for n in (_RADII, _ANGLES))
-    root, r = (r + 1) / 2, 2.25 * (r + 1) ** 2  # dense at 0, for steep activations
-    of_r = 9 * root * of_r * r * np.exp(-r * r / 2) / (2 * np.pi)
-    results = [np.empty(K.size), np.empty(K.size)]
-    for first in range(0, K.size, _PAIRS):
-        block = slice(first, first + _PAIRS)
-        p_, q_, θ = (a.ravel()[block, None] for a in (p, q, _angle(p, q, K)))
-        edges = np.concatenate([θ - np.pi / 2, 0 * θ + np.pi / 2, θ + np.pi / 2, 0 * θ + 3 * np.pi / 2], 1)
-        edges = np.concatenate([edges[:, -1:] - 2 * np.pi, edges], 1)
-        sums = [0.0, 0.0]
-        for low, high in pairwise(edges.T):
-            α = (low + high)[:, None] / 2 + (high - low)[:, None] / 2 * t
-            u = (np.sqrt(p_) * np.cos(α))[..., None] * r
-            v = (np.sqrt(q_) * np.cos(α - θ))[..., None] * r
-            with jax.enable_x64(True):  # scoped: nothing global is changed
-                for i, f in enumerate((pair.value, pair.slope)):
-                    product = np.asarray(f(jnp.asarray(u))) * np.asarray(f(jnp.asarray(v)))
-                    sums[i] = sums[i] + (product @ of_r) @ of_t * (high - low) / 2
-        for result, total in zip(results, sums, strict=True):
-            result[block] = total
-    return results[0].reshape(K.shape), results[1].reshape(K.shape)
 
 
 # ---- a network that is there ----

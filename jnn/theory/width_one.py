@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from jnn import activations
-from jnn.params import ActivationLike
+from jnn.activations import ActivationLike
+from jnn.theory.gaussian import double
 
 
 def log_gradient_bound(w: Any, activation: ActivationLike = "sigmoid") -> float:
@@ -38,7 +37,7 @@ def log_gradient_bound(w: Any, activation: ActivationLike = "sigmoid") -> float:
 def _largest_slope(activation: ActivationLike) -> float:
     """sup |h'|, on a grid as fine as 1e-3 about 0 and reaching to 1e6."""
     z = np.sinh(np.linspace(-15, 15, 30_001))
-    slopes = np.abs(_float64(activations.resolve(activation).slope, z))
+    slopes = np.abs(double(activations.resolve(activation).slope, z))
     within, beyond = slopes[np.abs(z) <= 1e3].max(), slopes.max()
     if not beyond <= within * (1 + 1e-6):
         raise ValueError(f"the slope of activation {activation!r} has no limit: it grows to {beyond:.3g}")
@@ -109,13 +108,13 @@ def fixed_points(w: float | int, b: float | int, activation: ActivationLike = "s
     pair = activations.resolve(activation)
 
     def gap(x: np.ndarray) -> np.ndarray:
-        return _float64(pair.value, w * x + b) - x
+        return double(pair.value, w * x + b) - x
 
-    values = np.clip(_float64(pair.value, np.linspace(-1e3, 1e3, 20_001)), -1e3, 1e3)
+    values = np.clip(double(pair.value, np.linspace(-1e3, 1e3, 20_001)), -1e3, 1e3)
     middle, half = (values.min() + values.max()) / 2, (values.max() - values.min()) / 2 + 1e-3
     x = middle + half * np.linspace(-1, 1, 100_001)
     roots = np.sort(np.concatenate([x[gap(x) == 0], _crossings(gap, x)]))
-    slopes = _float64(pair.slope, w * roots + b)
+    slopes = double(pair.slope, w * roots + b)
     return tuple(FixedPoint(float(r), float(w * δ)) for r, δ in zip(roots, slopes, strict=True))
 
 
@@ -153,7 +152,7 @@ def gradient_fall(
     t, weights = np.polynomial.legendre.leggauss(_NODES)
     u, half = _on_pieces(_EDGES, t)
     z, dz = σ_b * np.sinh(u), half * np.tile(weights, len(_EDGES) - 1) * σ_b * np.cosh(u)
-    variances = sigma_w2 * _float64(pair.value, np.stack([z, -z])) ** 2 + sigma_b2  # (2, nodes)
+    variances = sigma_w2 * double(pair.value, np.stack([z, -z])) ** 2 + sigma_b2  # (2, nodes)
 
     def density(z: np.ndarray) -> np.ndarray:
         """(z, nodes): of |z| after a state at a node or, as likely, at its mirror image."""
@@ -172,9 +171,7 @@ def gradient_fall(
     total = 0.0
     for sign in (1, -1):
         edges = np.append(_EDGES[reach > _EDGES], reach)
-        zeros = _crossings(
-            lambda u, sign=sign: _float64(pair.slope, sign * σ_b * np.sinh(u)), np.arange(0, reach, 0.01)
-        )
+        zeros = _crossings(lambda u, sign=sign: double(pair.slope, sign * σ_b * np.sinh(u)), np.arange(0, reach, 0.01))
         u, half = _on_pieces(np.union1d(edges, zeros), t)
         z, dz = σ_b * np.sinh(u), half * σ_b * np.cosh(u) * np.tile(weights * (τ[1] - τ[0]), len(u) // len(τ))
         mass = (density(z) @ law) * dz / 2
@@ -206,7 +203,7 @@ def _log_slope(slope: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
 
     The slope of tanh, 1 − t², ends in noise near 1e-16, that of gelu underflows: ln |h'| is −2 |z| and −z²/2 there.
     """
-    δ = np.abs(_float64(slope, z))
+    δ = np.abs(double(slope, z))
     with np.errstate(divide="ignore"):
         log_δ = np.log(δ)
     noisy = δ[δ > 0].min(initial=1.0) > 1e-30
@@ -216,16 +213,10 @@ def _log_slope(slope: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
         return log_δ
     k = told[-1]
     near = np.linspace(z[k] / 2, z[k + 1], 4001)
-    fading = np.abs(_float64(slope, near))
+    fading = np.abs(double(slope, near))
     last, first = (np.flatnonzero(fading >= level)[-1] for level in (floor, floor**0.8))
     if fading[last] > 1e3 * floor or last - first < 2:  # no fading but a step to 0: relu
         return log_δ
     at = [first, (first + last) // 2, last]
     parabola = np.polyfit(near[at] - near[last], np.log(fading[at]), 2)
     return np.concatenate([log_δ[: k + 1], np.polyval(parabola, z[k + 1 :] - near[last])])
-
-
-def _float64(f: Callable[[Any], Any], z: Any) -> Float[np.ndarray, "*shape"]:
-    """f in double precision, nothing global changed."""
-    with jax.enable_x64(True):
-        return np.asarray(f(jnp.asarray(z, jnp.float64)))
