@@ -53,7 +53,8 @@ def moments(activation: ActivationLike, q: Any) -> Moments:
     h, δ = double(pair.value, root * z), double(pair.slope, root * z)
     with np.errstate(over="ignore"):  # of a network whose lengths grow without limit
         growth = np.sum(density * z * h * δ, -1) / root[..., 0]
-        return Moments(*(np.sum(density * f, -1) for f in (h**2, δ**2)), growth, np.sum(density * δ**4, -1))
+        h2, δ2, δ4 = (np.sum(density * f, -1) for f in (h**2, δ**2, δ**4))
+        return Moments(h2, δ2, growth, δ4)
 
 
 def mean_square(activation: ActivationLike, q: Any) -> Any:
@@ -194,7 +195,7 @@ def _over_plane(f: Callable[..., tuple[Any, ...]], p: Any, q: Any, θ: Any) -> l
     (r, of_r), (t, of_t) = (np.polynomial.legendre.leggauss(n) for n in (radii, angles))
     root, r = (r + 1) / 2, 2.25 * (r + 1) ** 2  # up to 9, where e^(−r²/2) leaves 3e-18, and dense at 0
     of_r = 9 * root * of_r * r * np.exp(-r * r / 2) / (2 * np.pi)
-    results: list[list[np.ndarray]] = []
+    results: list[Any] = []
     block = max(1, _POINTS // (radii * angles))
     for first in range(0, np.size(θ), block):
         p_, q_, θ_ = (np.ravel(a)[first : first + block, None] for a in (p, q, θ))

@@ -102,8 +102,8 @@ class PhaseDiagram(NamedTuple):
     sigma_w2: np.ndarray  # (m,)
     sigma_b2: np.ndarray  # (n,)
     chi_1: np.ndarray  # (n, m)
-    q: np.ndarray  # (n, m)
     critical: np.ndarray  # (n,): σ_w² of the critical line, NaN where there is none
+    q: np.ndarray  # (n, m): q*
 
 
 def phase_diagram(
@@ -125,4 +125,4 @@ def phase_diagram(
         except ValueError:
             return math.nan
 
-    return PhaseDiagram(w, b, χ_1, q, np.array([line(b_) for b_ in b]))
+    return PhaseDiagram(w, b, χ_1, np.array([line(b_) for b_ in b]), q)
