@@ -24,7 +24,8 @@ def gradients_by_depth(
       log_norms: natural logarithms for layers 1 … N, (N,), or a name and (N,) for each set of points. Logarithms,
         for the norms themselves may lie outside of what floats can say; −∞ (a gradient of exactly 0) leaves a gap.
       predicted: the same, drawn as lines; with names those of the points they belong to.
-      smallest: the least positive number of the network's dtype, a dotted line below which its gradients are 0.
+      smallest: the least positive number of the network's dtype, below which its gradients are 0: a dotted line, where
+        the gradients come near it.
       title: above the picture.
       y_title: beside the vertical axis.
     Raises:
@@ -48,7 +49,7 @@ def gradients_by_depth(
         marker = {"color": colours[name], "size": 5 if many else 9, "opacity": 0.6 if many else 1}
         shown = np.where(np.isfinite(y), y, np.nan) / np.log(10)
         figure.add_scatter(x=np.arange(1, y.size + 1), y=shown, name=name, mode="markers", marker=marker)
-    if smallest is not None:
+    if smallest is not None and min(np.nanmin(y) for y in points.values()) < np.log(smallest) + 20:
         figure.add_hline(
             y=np.log10(smallest),
             line={"color": FAINT, "width": 2.5, "dash": "dot"},

@@ -59,13 +59,14 @@ def phase_diagram(
     if critical is not None:
         line = vector("critical", critical, b.size)
         figure.add_scatter(x=line, y=b, name="critical: χ₁ = 1", mode="lines", line={"color": INK, "width": 3})
-        for text, side in (("ordered: gradients vanish", 0.16), ("chaotic: gradients explode", 0.84)):
-            figure.add_annotation(text=text, x=side, y=0.94, xref="paper", yref="paper", showarrow=False)
+        for text, x, y in (("ordered: gradients vanish", 0.06, 0.8), ("chaotic: gradients explode", 0.94, 0.2)):
+            anchor = "left" if x < 0.5 else "right"
+            figure.add_annotation(text=text, x=x, y=y, xanchor=anchor, xref="paper", yref="paper", showarrow=False)
     for (name, (x, y)), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
         marker = {"size": 15, "color": colour, "line": {"color": "white", "width": 2}}
         figure.add_scatter(x=[x], y=[y], name=name, mode="markers", marker=marker, cliponaxis=False)
-    figure.update_xaxes(title_text="σ_w²  (weight variance × fan-in)", range=[w.min(), w.max()], showgrid=False)
-    figure.update_yaxes(title_text="σ_b²  (bias variance)", range=[b.min(), b.max()], showgrid=False)
+    figure.update_xaxes(title_text="σ<sub>w</sub>²  (weight variance × fan-in)", range=[w.min(), w.max()], showgrid=False)
+    figure.update_yaxes(title_text="σ<sub>b</sub>²  (bias variance)", range=[b.min(), b.max()], showgrid=False)
     return figure.update_layout(
         showlegend=True, legend={"orientation": "h", "y": -0.18, "x": 0}, margin={"b": 110}, font={"color": INK}
     )

@@ -38,6 +38,7 @@ class Moments(NamedTuple):
     slope2: Any  # E[h'(u)²]
     growth: Any  # dE[h(u)²]/dq = E[h'(u)² + h(u) h''(u)]
     slope4: Any  # E[h'(u)⁴]
+    value: Any  # E[h(u)]
 
 
 def moments(activation: ActivationLike, q: Any) -> Moments:
@@ -45,7 +46,7 @@ def moments(activation: ActivationLike, q: Any) -> Moments:
 
     The growth is taken as E[z h(√q z) h'(√q z)]/√q, z ~ N(0, 1), which wants no second derivative.
 
-    >>> [float(value.round(12)) for value in moments("relu", 4.0)]
+    >>> [float(value.round(12)) for value in moments("relu", 4.0)][:4]
     [2.0, 0.5, 0.5, 0.5]
     """
     pair, q = activations.resolve(activation), np.asarray(q, np.float64)
@@ -54,7 +55,7 @@ def moments(activation: ActivationLike, q: Any) -> Moments:
     with np.errstate(over="ignore"):  # of a network whose lengths grow without limit
         growth = np.sum(density * z * h * δ, -1) / root[..., 0]
         h2, δ2, δ4 = (np.sum(density * f, -1) for f in (h**2, δ**2, δ**4))
-        return Moments(h2, δ2, growth, δ4)
+        return Moments(h2, δ2, growth, δ4, np.sum(density * h, -1))
 
 
 def mean_square(activation: ActivationLike, q: Any) -> Any:

@@ -13,6 +13,7 @@ Fixed points are found as roots, never by iteration, which takes as many steps a
 """
 
 from jnn.theory.mean_field.criticality import CriticalPoint, PhaseDiagram, critical, critical_point, phase_diagram
+from jnn.theory.mean_field.depth import Signals, signals
 from jnn.theory.mean_field.limits import Limits, limits
 from jnn.theory.mean_field.maps import correlation_map, length, length_map, through_depth
 
@@ -20,6 +21,7 @@ __all__ = [
     "CriticalPoint",
     "Limits",
     "PhaseDiagram",
+    "Signals",
     "correlation_map",
     "critical",
     "critical_point",
@@ -27,5 +29,6 @@ __all__ = [
     "length_map",
     "limits",
     "phase_diagram",
+    "signals",
     "through_depth",
 ]

@@ -115,7 +115,7 @@ def phase_diagram(
     [[0.432, 1.209]]
     """
     w = np.linspace(0, 4, points + 1)[1:] if sigma_w2 is None else np.asarray(sigma_w2, np.float64)
-    b = np.linspace(0, 0.5, points) if sigma_b2 is None else np.asarray(sigma_b2, np.float64)
+    b = 0.5 * np.linspace(0, 1, points) ** 2 if sigma_b2 is None else np.asarray(sigma_b2, np.float64)
     q = np.asarray(length(activation, sigma_w2=w, sigma_b2=b[:, None]))
     χ_1 = w * moments(activation, np.clip(q, LEAST, MOST)).slope2
 
