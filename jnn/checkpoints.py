@@ -164,7 +164,9 @@ def latest(where: Checkpoint, like: Any, settings: Mapping[str, Any]) -> Found |
     """
     wanted, specs, found = json.loads(_json("settings", settings)), _specs(like), None
     refused: dict[str, ValueError] = {}
-    for epoch, path in sorted(_ours(Path(where.directory)), reverse=True):
+    directory = Path(where.directory)
+    # beside a busy writer a listing may miss the old ones, deleted by now, and the new: none is said after two
+    for epoch, path in sorted(_ours(directory) or _ours(directory), reverse=True):
         try:
             texts, arrays = _read(path)
             _check_run(texts, specs, wanted)
