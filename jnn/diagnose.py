@@ -122,7 +122,9 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
     if gone.size:
         verdict = "dead"
     else:
-        verdict = "vanishing" if ratio < -math.log(_HEALTHY) else "exploding" if ratio > math.log(_HEALTHY) else "healthy"
+        verdict = (
+            "vanishing" if ratio < -math.log(_HEALTHY) else "exploding" if ratio > math.log(_HEALTHY) else "healthy"
+        )
     tiny = float(jnp.finfo(params[0].w.dtype).tiny)
     zeros = np.flatnonzero(np.asarray(norms.log_biases) < math.log(tiny) - 1e-9) + 1
     dtype = str(params[0].w.dtype)
@@ -160,9 +162,7 @@ def _predicted_factors(params: Params, m: float, mean: float) -> tuple[np.ndarra
         w, b = np.asarray(stack.w, np.float64), np.asarray(stack.b, np.float64)
         n_out, n_in = w.shape[1:]
         variances = {"sigma_w2": max(float(np.mean(w**2)) * n_in, 1e-30), "sigma_b2": float(np.mean(b**2))}
-        found = mean_field.signals(
-            stack.depth, stack.activation, **variances, start=(m, mean), residual=stack.residual
-        )
+        found = mean_field.signals(stack.depth, stack.activation, **variances, start=(m, mean), residual=stack.residual)
         factor, law = found.log_gradient, "mean field of wide layers"
         if n_out == n_in == 1 and not stack.residual:
             bound = width_one.log_gradient_bound([1.0], stack.activation)

@@ -204,3 +204,36 @@ def test_bad_input_is_refused():
         mean_field.correlation_map(1.5, sigma_w2=1, sigma_b2=0)
     with pytest.raises(ValueError, match="unknown activation"):
         mean_field.limits("tan", sigma_w2=1, sigma_b2=0)
+
+
+# ---- layer by layer ----
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "sigmoid"])
+def test_signals_are_the_length_map_again_and_again(activation):
+    found = mean_field.signals(30, activation, sigma_w2=1.7, sigma_b2=0.1, start=(0.8, 0.0))
+    q = 1.7 * 0.8 + 0.1
+    for l in range(30):
+        at = gaussian.moments(activation, q)
+        assert found.q[l] == pytest.approx(q, rel=1e-6)
+        assert found.log_gradient[l] == pytest.approx(0.5 * np.log(1.7 * at.slope2), abs=1e-6)
+        q = float(mean_field.length_map(q, activation, sigma_w2=1.7, sigma_b2=0.1))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_residual_signals_are_those_of_a_wide_network(activation):
+    rng, n, depth = np.random.default_rng(0), 1500, 10
+    predicted = mean_field.signals(depth, activation, sigma_w2=0.5, sigma_b2=0.01, residual=True)
+    h = jnn.ACTIVATIONS[activation]
+    x, λ, blocks, lengths = rng.standard_normal(n), rng.standard_normal(n), [], []
+    for _ in range(depth):
+        W = rng.standard_normal((n, n)) * np.sqrt(0.5 / n)
+        z = W @ x + 0.1 * rng.standard_normal(n)
+        blocks.append((W, np.asarray(h.slope(jnp.asarray(z)))))
+        lengths.append(np.mean(z * z))
+        x = x + np.asarray(h.value(jnp.asarray(z)))
+    np.testing.assert_allclose(lengths, predicted.q, rtol=0.2)
+    total = np.log(np.linalg.norm(λ))
+    for W, δ in blocks[::-1]:
+        λ = λ + W.T @ (δ * λ)
+    assert np.log(np.linalg.norm(λ)) - total == pytest.approx(np.sum(predicted.log_gradient), abs=0.06)

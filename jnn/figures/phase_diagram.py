@@ -65,7 +65,9 @@ def phase_diagram(
     for (name, (x, y)), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
         marker = {"size": 15, "color": colour, "line": {"color": "white", "width": 2}}
         figure.add_scatter(x=[x], y=[y], name=name, mode="markers", marker=marker, cliponaxis=False)
-    figure.update_xaxes(title_text="σ<sub>w</sub>²  (weight variance × fan-in)", range=[w.min(), w.max()], showgrid=False)
+    figure.update_xaxes(
+        title_text="σ<sub>w</sub>²  (weight variance × fan-in)", range=[w.min(), w.max()], showgrid=False
+    )
     figure.update_yaxes(title_text="σ<sub>b</sub>²  (bias variance)", range=[b.min(), b.max()], showgrid=False)
     return figure.update_layout(
         showlegend=True, legend={"orientation": "h", "y": -0.18, "x": 0}, margin={"b": 110}, font={"color": INK}
