@@ -117,7 +117,7 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
     finite = np.flatnonzero(np.isfinite(hidden))
     rate = -float(np.polyfit(finite, hidden[finite], 1)[0]) if finite.size > 1 else 0.0
     factors, law = _predicted_factors(params, float(np.mean(np.square(x))), float(np.mean(x)))
-    predicted = hidden[-1] - np.append(np.cumsum(factors[:0:-1])[::-1], 0.0) * -1
+    predicted = hidden[-1] + np.append(np.cumsum(factors[:0:-1])[::-1], 0.0)
     ratio = float(hidden[0] - hidden[-1])
     if gone.size:
         verdict = "dead"
@@ -143,7 +143,7 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
         dead=int(np.sum(statistics.dead[:-1])),
         saturated=float(np.mean(statistics.saturated[:-1])),
         constant=int(np.sum(statistics.constant[:-1])),
-        units=sum(stack.b.size for stack in params[:-1]),
+        units=sum(stack.b.size for stack in params) - params[-1].b.shape[1],
         remedies=() if verdict == "healthy" else _remedies(params, ratio if verdict != "dead" else -math.inf),
         dtype=dtype,
         shape=_shape(params),
@@ -158,7 +158,7 @@ def _predicted_factors(params: Params, m: float, mean: float) -> tuple[np.ndarra
     from jnn.theory import finite_width, mean_field, width_one  # slow to import
 
     factors, laws = [], {}
-    for stack in params[:-1]:
+    for stack in params if params[-1].depth > 1 else params[:-1]:
         w, b = np.asarray(stack.w, np.float64), np.asarray(stack.b, np.float64)
         n_out, n_in = w.shape[1:]
         variances = {"sigma_w2": max(float(np.mean(w**2)) * n_in, 1e-30), "sigma_b2": float(np.mean(b**2))}
@@ -173,7 +173,8 @@ def _predicted_factors(params: Params, m: float, mean: float) -> tuple[np.ndarra
         factors.append(factor)
         laws[law] = laws.get(law, 0) + stack.depth
         m, mean = float(found.state2[-1]), float(found.state[-1])
-    return np.concatenate(factors), max(laws, key=lambda law: laws[law])
+    hidden = sum(stack.depth for stack in params) - 1  # the readout may stand in a stack with others
+    return np.concatenate(factors)[:hidden], max(laws, key=lambda law: laws[law])
 
 
 def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
@@ -181,8 +182,8 @@ def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
     from jnn import initializers
     from jnn.theory import finite_width, mean_field
 
-    stack = max(params[:-1], key=lambda stack: stack.depth)
-    H, n = sum(stack.depth for stack in params[:-1]), stack.w.shape[1]
+    stack = max(params[:-1] or params, key=lambda stack: stack.depth)
+    H, n = sum(stack.depth for stack in params) - 1, stack.w.shape[1]
     found: list[Remedy] = []
 
     def add(change: str, activation: ActivationLike, sigma_w2: float, sigma_b2: float, residual: bool = False) -> None:
@@ -214,7 +215,7 @@ def _shape(params: Params) -> str:
         kind = f"residual {name}" if stack.residual else name
         return f"{stack.depth:,} {kind} layer{'s' if stack.depth > 1 else ''} of width {stack.w.shape[1]}"
 
-    stacks = [words(stack) for stack in params[:-1]]
+    stacks = [words(stack) for stack in params[:-1] or params]
     shown = stacks if len(stacks) <= 4 else [*stacks[:3], f"… {len(stacks) - 3} more"]
     return f"{', '.join(shown)}, {params[0].w.dtype}"
 

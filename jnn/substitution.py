@@ -133,10 +133,10 @@ def back_substitution(stack: Stack, run: Run, g: Array, λ: Array) -> tuple[Arra
 # ---- the pieces of a loop ----
 
 
-def walk(layer: Callable[..., Any], x: Array, blocks: Any) -> Any:
+def walk(layer: Callable[..., Any], x: Any, blocks: Any, *, reverse: bool = False) -> Any:
     """`lax.scan` over the layers, and a plain call for a single one, whose width may change."""
     if len(blocks[0]) > 1:
-        return lax.scan(layer, x, blocks)
+        return lax.scan(layer, x, blocks, reverse=reverse)
     x, out = layer(x, jax.tree.map(lambda block: block[0], blocks))
     return x, jax.tree.map(lambda leaf: leaf[None], out)
 

@@ -236,4 +236,6 @@ def test_residual_signals_are_those_of_a_wide_network(activation):
     total = np.log(np.linalg.norm(λ))
     for W, δ in blocks[::-1]:
         λ = λ + W.T @ (δ * λ)
-    assert np.log(np.linalg.norm(λ)) - total == pytest.approx(np.sum(predicted.log_gradient), abs=0.15)  # three standard deviations
+    assert np.log(np.linalg.norm(λ)) - total == pytest.approx(
+        np.sum(predicted.log_gradient), abs=0.15
+    )  # three standard deviations

@@ -1,0 +1,36 @@
+"""What can be measured in a network: gradients, states, Jacobians and curvature, at any depth.
+
+Gradients and products of Jacobians are rescaled on their way, and given in logarithms: at depth 10,000 in float32 the
+plain numbers would be 0 or infinite. `jnn.theory` predicts the same things, `jnn.figures` draws both.
+"""
+
+from jnn.diagnostics.adjoints import GradientNorms, NoiseScale, gradient_norms, noise_scale, output_norms
+from jnn.diagnostics.hessian import Trace, top_eigenvalues, trace
+from jnn.diagnostics.jacobians import (
+    SensitivityMap,
+    layer_singular_values,
+    log_singular_values,
+    lyapunov_exponents,
+    sensitivity_map,
+)
+from jnn.diagnostics.states import Statistics, correlations, effective_rank, statistics
+
+__all__ = [
+    "GradientNorms",
+    "NoiseScale",
+    "SensitivityMap",
+    "Statistics",
+    "Trace",
+    "correlations",
+    "effective_rank",
+    "gradient_norms",
+    "layer_singular_values",
+    "log_singular_values",
+    "lyapunov_exponents",
+    "noise_scale",
+    "output_norms",
+    "sensitivity_map",
+    "statistics",
+    "top_eigenvalues",
+    "trace",
+]
