@@ -1,17 +1,19 @@
 """jnn: a neural network is a lower-triangular system, (I − L) dx = D dp.
 
-The contents page. `jnn.figures` draws, and is imported only when asked for.
+The contents page. `jnn.figures` draws and `jnn.theory` predicts; both are imported only when asked for.
 """
 
-from jnn import data, metrics, penalties
+from jnn import data, diagnostics, metrics, penalties
 from jnn.activations import ACTIVATIONS
 from jnn.any_layer import deep
 from jnn.checkpoints import Checkpoint
 from jnn.choice import METHODS
 from jnn.classification import ClassificationReport, classification_report
 from jnn.crosscheck import Report, crosscheck
+from jnn.diagnose import Diagnosis, diagnose
 from jnn.files import load, save
 from jnn.initializers import INITIALIZERS
+from jnn.layer_sequential import lsuv
 from jnn.losses import LOSSES
 from jnn.metrics import METRICS, evaluate
 from jnn.network import forward, hidden_states, linear_system, predict, solve_states
@@ -34,6 +36,7 @@ __all__ = [
     "OPTIMIZERS",
     "Checkpoint",
     "ClassificationReport",
+    "Diagnosis",
     "Fit",
     "LinearSystem",
     "Params",
@@ -44,6 +47,8 @@ __all__ = [
     "crosscheck",
     "data",
     "deep",
+    "diagnose",
+    "diagnostics",
     "evaluate",
     "fit",
     "forward",
@@ -53,6 +58,7 @@ __all__ = [
     "layers",
     "linear_system",
     "load",
+    "lsuv",
     "metrics",
     "penalties",
     "polynomial_features",

@@ -4,6 +4,7 @@ Measured by `jnn.diagnostics`, predicted by `jnn.theory`, side by side.
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ class Diagnosis:
     predicted_rate: float
     law: str  # what predicts it
     zeros: tuple[int, ...]  # layers whose ∂ℓ/∂b is exactly 0 in the network's dtype
-    last_depth: float  # how many layers below the output floats of this dtype can say at this rate
+    last_depth: float | int  # how many layers below the output floats of this dtype can say at this rate
     dead_from: int | None  # the layer that lets nothing through
     dead: int  # units whose slope is 0 on every example
     saturated: float  # share of slopes below 1 % of the largest
@@ -194,9 +195,10 @@ def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
 
     for activation in dict.fromkeys([stack.activation, "tanh"]):
         name = "" if activation == stack.activation else f'activation="{activation}", '
-        if n > 1 and (point := initializers.critical_variances(activation)):
-            add(f'{name}init="critical"', activation, point.sigma_w2, point.sigma_b2)
-        if not stack.residual:
+        if n > 1 and not stack.residual:
+            with suppress(ValueError):  # softplus has no critical network
+                add(f'{name}init="critical"', activation, *initializers.critical_variances(activation))
+        with suppress(ValueError):  # residual layers of sigmoids grow whatever they start from
             scale = initializers.fixup_variance(activation, H)
             add(f'{name}residual=True, init="fixup"', activation, scale, 0.0, residual=True)
     if stack.activation == "relu" and n <= 50:

@@ -59,7 +59,7 @@ def init_network_params(
     key: Array,
     *,
     activation: ActivationLike = "tanh",
-    init: str | initializers.Scheme | None = None,
+    init: str | initializers.Scheme | initializers.Initializer | None = None,
     residual: bool = False,
     dtype: Any = None,
 ) -> Params:
@@ -73,7 +73,7 @@ def init_network_params(
       activation: a name of `jnn.activations.ACTIVATIONS` or an elementwise function. Write a function once and pass
         that one object: every new lambda is a new network to the compiler.
       init: a name of `jnn.initializers.INITIALIZERS`, a function `(key, (n_in, n_out), dtype) -> weights`, or None for
-        He (relu family), LeCun (selu), Glorot (else); biases are zero except for "normal", the lecture's N(0, 1).
+        He (relu family), LeCun (selu), Glorot (else). "normal" is the lecture's N(0, 1); "critical" is for depth.
       residual: add xₗ₋₁ to every hidden layer that keeps its width.
       dtype: of all parameters; None is JAX's default (float32 unless x64 is enabled).
     Raises:
@@ -87,12 +87,15 @@ def init_network_params(
     n = check_sizes(sizes)
     dtype = _check_dtype(dtype)
     plan = _plan(n, activation, residual)
-    schemes = [initializers.resolve(init, layer.activation) for layer in plan]
-    runs = [[*run] for _, run in groupby(zip(plan, schemes, strict=True), key=lambda pair: pair[0])]
-    shapes = tuple((len(run), run[0][1], run[0][0].n_in, run[0][0].n_out) for run in runs)
-    drawn = _draw(check_key(key), shapes, dtype)
-    kinds = [run[0][0] for run in runs]
-    return tuple(Stack(w, b, kind.activation, kind.residual) for (w, b), kind in zip(drawn, kinds, strict=True))
+    starts = initializers.resolve(init, [(layer.activation, layer.residual) for layer in plan])
+    runs = [(*pair, len([*run])) for pair, run in groupby(zip(plan, starts, strict=True))]
+    drawn = _draw(check_key(key), tuple((depth, start, layer.n_in, layer.n_out) for layer, start, depth in runs), dtype)
+    stacks = []
+    for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0][0]):
+        ws, bs = zip(*(wb for _, wb in parts), strict=True)
+        w, b = (a[0] if len(a) == 1 else jnp.concatenate(a) for a in (ws, bs))
+        stacks.append(Stack(w, b, layer.activation, layer.residual))
+    return tuple(stacks)
 
 
 def layers(params: Params) -> list[tuple[Array, Array]]:
@@ -202,15 +205,10 @@ def _draw(key: Array, shapes: tuple[tuple[int, initializers.Initializer, int, in
     """Weights (depth, n_out, n_in) and biases (depth, n_out) of stacks (depth, init, n_in, n_out), a key a layer."""
     keys = jax.random.split(key, sum(depth for depth, *_ in shapes))
     drawn, first = [], 0
-    for depth, scheme, n_in, n_out in shapes:
+    for depth, start, n_in, n_out in shapes:
 
-        def one(key: Array, scheme: Any = scheme, n_in: int = n_in, n_out: int = n_out) -> tuple[Array, Array]:
-            key_w, key_b = jax.random.split(key)
-            w, b = scheme.weights(key_w, (n_in, n_out), dtype), scheme.biases(key_b, (n_out,), dtype)
-            if jnp.shape(w) != (n_in, n_out):
-                raise ValueError(
-                    f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {n_in, n_out}"
-                )
+        def one(key: Array, start: Any = start, shape: tuple[int, int] = (n_in, n_out)) -> tuple[Array, Array]:
+            w, b = start.draw(key, shape, dtype)
             return w.T.astype(dtype), b.astype(dtype)
 
         if depth == 1:  # vmap over one would take longer to compile

@@ -41,6 +41,7 @@ LEVELS = {
     "network": 8,
     "crosscheck": 9,
     "dropout": 9,
+    "layer_sequential": 9,
     "least_squares": 9,
     "metrics": 9,
     "readout": 9,

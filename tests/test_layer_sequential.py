@@ -1,0 +1,35 @@
+"""LSUV: unit variance in every hidden layer, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+import jnn
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize(
+    ("sizes", "residual"), [([3, 8, 8, 8, 2], False), ([8, 8, 8, 5, 5, 1], True), ([4] * 60, False)]
+)
+def test_hidden_pre_activations_have_unit_variance(activation, sizes, residual, x64):
+    params = jnn.init_network_params(
+        sizes, jax.random.key(0), activation=activation, init="orthogonal", residual=residual
+    )
+    x = jax.random.normal(jax.random.key(1), (50, sizes[0]))
+    scaled = jnn.lsuv(params, x)
+    states = [np.stack(column) for column in zip(*(oracles.states(scaled, row) for row in x), strict=True)]
+    for (w, _), state in list(zip(jnn.layers(scaled), [np.asarray(x), *states], strict=False))[:-1]:
+        assert np.std(state @ np.asarray(w).T) == pytest.approx(1, rel=1e-10)
+    for before, after in zip(params, scaled, strict=True):
+        np.testing.assert_array_equal(before.b, after.b)
+    np.testing.assert_array_equal(params[-1].w[-1], scaled[-1].w[-1])
+
+
+def test_equal_examples_are_refused():
+    params = jnn.init_network_params([2, 4, 1], jax.random.key(0))
+    with pytest.raises(ValueError, match="layer 1 has no variance over these 5 examples"):
+        jnn.lsuv(params, jnp.zeros((5, 2)))
+    with pytest.raises(ValueError, match="shape"):
+        jnn.lsuv(params, jnp.zeros(2))
