@@ -6,6 +6,7 @@ Measured by `jnn.diagnostics`, predicted by `jnn.theory`, side by side.
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -38,7 +39,8 @@ class Diagnosis:
     law: str  # what predicts it
     zeros: tuple[int, ...]  # layers whose ∂ℓ/∂b is exactly 0 in the network's dtype
     last_depth: float | int  # how many layers below the output floats of this dtype can say at this rate
-    dead_from: int | None  # the layer that lets nothing through
+    blocked: int | None  # the first layer that lets nothing through
+    overflow: int | None  # the first layer whose states are infinite
     dead: int  # units whose slope is 0 on every example
     saturated: float  # share of slopes below 1 % of the largest
     constant: int  # units whose state is the same for every example
@@ -55,7 +57,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self._summary()}", f"  network    {self.shape}"]
-        if self.verdict != "dead":
+        if not (self.blocked or self.overflow):
             rate = f"× {math.exp(self.rate):.4g} a layer on the way back"
             lines.append(f"  gradient   {rate}, predicted × {math.exp(self.predicted_rate):.4g} ({self.law})")
         if self.zeros:
@@ -76,8 +78,10 @@ class Diagnosis:
         return "\n".join(lines)
 
     def _summary(self) -> str:
-        if self.verdict == "dead":
-            return f"no gradient passes layer {self.dead_from}: all its slopes are 0 on these examples"
+        if self.blocked:
+            return f"no gradient passes layer {self.blocked}, all of whose slopes are 0 on these examples"
+        if self.overflow:
+            return f"the states themselves leave the range of {self.dtype} at layer {self.overflow}"
         fate = {"vanishing": "shrinks to", "exploding": "grows to", "healthy": "is"}[self.verdict]
         return f"the gradient at the first layer {fate} {_power(self.log_ratio)} of that at the last hidden layer"
 
@@ -114,18 +118,17 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
     statistics = diagnostics.statistics(params, x)
     log_λ = np.asarray(norms.log_states)
     hidden = log_λ[:-1]
-    gone = np.flatnonzero(hidden == -np.inf)
+    gone, unbounded = np.flatnonzero(hidden == -np.inf), np.flatnonzero(~np.isfinite(statistics.x_std))
     finite = np.flatnonzero(np.isfinite(hidden))
     rate = -float(np.polyfit(finite, hidden[finite], 1)[0]) if finite.size > 1 else 0.0
     factors, law = _predicted_factors(params, float(np.mean(np.square(x))), float(np.mean(x)))
     predicted = hidden[-1] + np.append(np.cumsum(factors[:0:-1])[::-1], 0.0)
     ratio = float(hidden[0] - hidden[-1])
-    if gone.size:
-        verdict = "dead"
-    else:
-        verdict = (
-            "vanishing" if ratio < -math.log(_HEALTHY) else "exploding" if ratio > math.log(_HEALTHY) else "healthy"
-        )
+    limit = math.log(_HEALTHY)
+    beyond = "vanishing" if ratio < -limit else "exploding" if ratio > limit else "healthy"
+    verdict = "exploding" if unbounded.size else "dead" if gone.size else beyond
+    whole = np.flatnonzero(np.asarray(statistics.dead) == sizes(params)[1:])
+    blocked = [*whole, *(gone[-1:] + 1)]
     tiny = float(jnp.finfo(params[0].w.dtype).tiny)
     zeros = np.flatnonzero(np.asarray(norms.log_biases) < math.log(tiny) - 1e-9) + 1
     dtype = str(params[0].w.dtype)
@@ -138,14 +141,15 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
         rate=rate,
         predicted_rate=float(np.mean(factors[1:])) if len(factors) > 1 else 0.0,
         law=law,
-        zeros=tuple(int(l) for l in zeros) if verdict != "dead" else (),
+        zeros=tuple(int(l) for l in zeros) if verdict == "vanishing" else (),
         last_depth=width_one.last_depth(dtype, math.exp(rate)) if verdict == "vanishing" else math.inf,
-        dead_from=int(gone[-1]) + 2 if gone.size else None,
+        blocked=int(blocked[0]) + 1 if verdict == "dead" else None,
+        overflow=int(unbounded[0]) + 1 if unbounded.size else None,
         dead=int(np.sum(statistics.dead[:-1])),
         saturated=float(np.mean(statistics.saturated[:-1])),
         constant=int(np.sum(statistics.constant[:-1])),
         units=sum(stack.b.size for stack in params) - params[-1].b.shape[1],
-        remedies=() if verdict == "healthy" else _remedies(params, ratio if verdict != "dead" else -math.inf),
+        remedies=() if verdict == "healthy" else _remedies(params, ratio if math.isfinite(ratio) else -math.inf),
         dtype=dtype,
         shape=_shape(params),
     )
@@ -193,17 +197,21 @@ def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
         )
         found.append(Remedy(change, float(np.sum(signals.log_gradient[1:]))))
 
+    def add_relu(change: str, n: int) -> None:
+        found.append(Remedy(change, (H - 1) * finite_width.relu_law([n, n]).mean / 2))
+
     for activation in dict.fromkeys([stack.activation, "tanh"]):
         name = "" if activation == stack.activation else f'activation="{activation}", '
-        if n > 1 and not stack.residual:
+        if activation == "relu" and n <= 100 and not stack.residual:  # whose exact law is known
+            add_relu('init="critical"', n)
+            add_relu(f'width {4 * n}, init="critical"', 4 * n)
+            found.append(Remedy(f'{"" if n % 2 == 0 else f"width {n + 1}, "}init="looks_linear"', 0.0))
+        elif n > 1 and not stack.residual:
             with suppress(ValueError):  # softplus has no critical network
                 add(f'{name}init="critical"', activation, *initializers.critical_variances(activation))
         with suppress(ValueError):  # residual layers of sigmoids grow whatever they start from
             scale = initializers.fixup_variance(activation, H)
             add(f'{name}residual=True, init="fixup"', activation, scale, 0.0, residual=True)
-    if stack.activation == "relu" and n <= 50:
-        wide = 4 * n
-        found.append(Remedy(f'width {wide}, init="critical"', H * finite_width.relu_law([wide, wide]).mean / 2))
     better = [remedy for remedy in found if abs(remedy.log_ratio) < 0.5 * abs(now)]
     return tuple(sorted(better, key=lambda remedy: abs(remedy.log_ratio)))
 
@@ -212,12 +220,15 @@ def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
 
 
 def _shape(params: Params) -> str:
-    def words(stack: Stack) -> str:
+    def words(stack: Stack) -> tuple[str, int]:
         name = stack.activation if isinstance(stack.activation, str) else getattr(stack.activation, "__name__", "own")
         kind = f"residual {name}" if stack.residual else name
-        return f"{stack.depth:,} {kind} layer{'s' if stack.depth > 1 else ''} of width {stack.w.shape[1]}"
+        return kind, stack.w.shape[1]
 
-    stacks = [words(stack) for stack in params[:-1] or params]
+    stacks = []
+    for (kind, n), run in groupby(params[:-1] or params, key=words):
+        depth = sum(stack.depth for stack in run)
+        stacks.append(f"{depth:,} {kind} layer{'s' if depth > 1 else ''} of width {n}")
     shown = stacks if len(stacks) <= 4 else [*stacks[:3], f"… {len(stacks) - 3} more"]
     return f"{', '.join(shown)}, {params[0].w.dtype}"
 

@@ -9,11 +9,16 @@ import pytest
 import jnn
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize(
-    ("sizes", "residual"), [([3, 8, 8, 8, 2], False), ([8, 8, 8, 5, 5, 1], True), ([4] * 60, False)]
+    ("sizes", "activation", "residual"),
+    [
+        ([3, 8, 8, 8, 2], "relu", False),
+        ([8, 8, 8, 5, 5, 1], "gelu", True),
+        ([4] * 60, "tanh", False),
+        ([4, 4, 4], "identity", False),
+    ],
 )
-def test_hidden_pre_activations_have_unit_variance(activation, sizes, residual, x64):
+def test_hidden_pre_activations_have_unit_variance(sizes, activation, residual, x64):
     params = jnn.init_network_params(
         sizes, jax.random.key(0), activation=activation, init="orthogonal", residual=residual
     )
