@@ -14,7 +14,7 @@ import numpy as np
 
 from jnn import diagnostics
 from jnn.activations import ActivationLike
-from jnn.params import Params, Stack
+from jnn.params import Params, Stack, sizes
 
 _HEALTHY = 1e3  # the factor from the last hidden layer to the first that is still called so
 _LN10 = math.log(10)
