@@ -37,7 +37,7 @@ def identify(
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "dropout_rate": knobs.dropout,
         "label_smoothing": settings.smoothing,
-        "metrics": [measures.name_of(metric) for metric in settings.metrics],
+        "metrics": [*map(measures.name_of, settings.metrics), *settings.watch],
         "backprop": settings.method.backprop,
         "forward": settings.method.forward,
         "checkpoint_every": settings.method.checkpoint_every,

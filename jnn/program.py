@@ -16,6 +16,7 @@ from jax import Array, lax
 
 from jnn import dropout, least_squares, losses, metrics, network, penalties, stopping
 from jnn.choice import Method
+from jnn.diagnostics.watch import watch_layers
 from jnn.layout import Layout
 from jnn.params import Params
 
@@ -26,10 +27,10 @@ class Settings(NamedTuple):
     """What the program is made for; hashable, a static argument."""
 
     layout: Layout | None  # of small parameters in one vector; None keeps them as a tree
-
     loss: Any  # a name or a function of one example
     smoothing: float  # of labels, in training
     metrics: tuple[Any, ...]  # names or functions
+    watch: tuple[str, ...]  # names of `diagnostics.WATCHES`
     optimizer: optax.GradientTransformation
     schedule: Callable[[Any], Any] | None  # the learning rate by step
     least_squares: bool  # whether the optimizer wants the residuals
@@ -131,7 +132,8 @@ def run(
         new, row = _finish(settings, knobs, old, new, sums, data, validation)
         return i + 1, new, history.at[i].set(row)
 
-    names = history_names(settings, knobs, training=True, validation=validation is not None)
+    depth = sum(stack.depth for stack in restored(settings, state.params))
+    names = history_names(settings, knobs, depth, training=True, validation=validation is not None)
     history = jnp.zeros((rows, len(names)), state.watch.dtype)
     _, state, history = lax.while_loop(
         lambda carry: (carry[0] < epochs) & (carry[1].reason == 0), epoch, (0, state, history)
@@ -160,8 +162,8 @@ def finish(
     return _finish(settings, knobs, old, new, sums, None, validation)
 
 
-def history_names(settings: Settings, knobs: Knobs, training: bool, validation: bool) -> list[str]:
-    """What is written down of every epoch: `training` says whether the training rows can be looked at again."""
+def history_names(settings: Settings, knobs: Knobs, depth: int, training: bool, validation: bool) -> list[str]:
+    """What is written down of an epoch, of `depth` layers; `training`: whether training rows can be looked at again."""
     names = [metrics.name_of(metric) for metric in settings.metrics]
     return [
         "loss",
@@ -170,6 +172,7 @@ def history_names(settings: Settings, knobs: Knobs, training: bool, validation: 
         *([f"validation_{name}" for name in names] if validation else []),
         *(["learning_rate"] if settings.schedule or knobs.rate is not None else []),
         "gradient_norm",
+        *(name for name in settings.watch for _ in range(depth)),
     ]
 
 
@@ -232,15 +235,16 @@ def _finish(
         reason=jnp.where(finite, reason, 1),
         epoch=old.epoch + 1,
     )
-    names = history_names(settings, knobs, training=data is not None, validation=validation is not None)
-    return state, jnp.stack([row[name].astype(loss.dtype) for name in names])
+    names = history_names(settings, knobs, 0, training=data is not None, validation=validation is not None)
+    scalars = jnp.stack([row[name].astype(loss.dtype) for name in names])
+    watched = watch_layers(settings.watch, restored(settings, new.params), data or validation, settings.loss)
+    return state, jnp.concatenate([scalars, *(column.astype(loss.dtype) for column in watched)])
 
 
 def _value_and_gradient(settings: Settings, knobs: Knobs, p: Any, batch: Examples, key: Any) -> tuple[Array, Any]:
     """The objective and its gradient, which lies as the parameters do."""
-    value, gradient = jax.value_and_grad(lambda params: _objective(settings, knobs, params, batch, key))(
-        restored(settings, p)
-    )
+    objective = partial(_objective, settings, knobs, batch=batch, key=key)
+    value, gradient = jax.value_and_grad(objective)(restored(settings, p))
     return value, gradient if settings.layout is None else settings.layout.flatten(gradient)
 
 

@@ -31,7 +31,8 @@ class Fit:
       watched loss where there is one, else "loss" is;
     - the names of the metrics, on the training data after the epoch, and "validation_…" of them;
     - "learning_rate": at the end of the epoch, where the optimizer is one of `jnn.OPTIMIZERS` with a rate;
-    - "gradient_norm": the mean over the epoch's steps, before any clipping.
+    - "gradient_norm": the mean over the epoch's steps, before any clipping;
+    - what was watched: (epochs, N), a number for each layer, after the epoch.
     """
 
     params: Params  # to use: the best where patience was given, else the last
@@ -64,7 +65,7 @@ class Fit:
             3          0.25            0.5
         """
         chosen = np.unique(np.linspace(0, self.epochs - 1, min(rows, self.epochs)).round().astype(int))
-        widths = {name: max(len(name), 12) for name in self.history}
+        widths = {name: max(len(name), 12) for name, column in self.history.items() if column.ndim == 1}
         lines = ["epoch  " + "  ".join(f"{name:>{width}}" for name, width in widths.items())]
         for i in chosen:
             cells = "  ".join(f"{self.history[name][i]:>{width}.5g}" for name, width in widths.items())
@@ -87,7 +88,8 @@ class Fit:
             lines.append(f"best {watched.replace('_', ' ')} {value:.4g} in epoch {self.best_epoch}{used}")
         if self.resumed:
             lines.append(f"resumed after epoch {self.resumed}")
-        rest = [n for n in self.history if n not in ("loss", "validation_loss", "learning_rate", "gradient_norm")]
+        told = ("loss", "validation_loss", "learning_rate", "gradient_norm")
+        rest = [name for name, column in self.history.items() if name not in told and column.ndim == 1]
         if rest:
             lines.append(", ".join(f"{name} {self.history[name][-1]:.4g}" for name in rest))
         return "\n".join(lines)

@@ -71,7 +71,8 @@ class Session:
         if checkpoint:
             Path(checkpoint.directory).mkdir(parents=True, exist_ok=True)  # now, rather than after hours
         if checkpoint and (found := checkpoints.latest(checkpoint, state, identity)):
-            self.state, self.history = found.tree, [np.stack([found.history[name] for name in names], axis=1)]
+            columns = [found.history[name].reshape(found.epoch, -1) for name in dict.fromkeys(names)]
+            self.state, self.history = found.tree, [np.concatenate(columns, axis=1)]
             self.done = self.resumed = found.epoch
             self.earlier_seconds = found.record["seconds"]
             self.generator_state = self.generator.bit_generator.state = found.record["generator"]
@@ -220,9 +221,11 @@ class Session:
         return jax.tree.map(jnp.asarray, self.settings.layout.restore(jax.device_get(p)))
 
     def _columns(self) -> dict[str, np.ndarray]:
-        """The history so far."""
+        """The history so far: (epochs,) a name, and (epochs, N) for what is watched."""
         table = np.concatenate([np.zeros((0, len(self.names)), self.state.watch.dtype), *self.history])
-        return {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(self.names)}
+        columns = {name: table[:, np.array(self.names) == name] for name in dict.fromkeys(self.names)}
+        watched = self.settings.watch
+        return {name: np.ascontiguousarray(c if name in watched else c[:, 0]) for name, c in columns.items()}
 
     def _judge(self) -> None:
         reason = REASONS[int(self.state.reason)]

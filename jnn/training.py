@@ -15,9 +15,10 @@ from jnn import checkpoints, dropout, examples, least_squares, losses, optimizer
 from jnn import metrics as measures
 from jnn.choice import check_method
 from jnn.data import host_generator
+from jnn.diagnostics.watch import check_watch
 from jnn.identity import identify, name
 from jnn.layout import layout
-from jnn.params import Params, check_key, check_params
+from jnn.params import Params, check_key, check_params, sizes
 from jnn.results import Fit
 from jnn.session import Session, on_device
 from jnn.streams import Stream, checker, is_stream
@@ -42,6 +43,7 @@ def fit(
     class_weight: Any = None,
     clip_norm: float | None = None,
     metrics: Any = (),
+    watch: Any = (),
     patience: int | None = None,
     min_improvement: float = 0.0,
     target: float | None = None,
@@ -73,6 +75,8 @@ def fit(
       label_smoothing: ε of "cross_entropy" and "binary_cross_entropy", in training.
       class_weight: "balanced", {label: weight}, or one for each class.
       metrics: names of `jnn.metrics.METRICS` or functions, recorded every epoch.
+      watch: names of `jnn.diagnostics.WATCHES`, recorded for every layer after every epoch, on the first 256 training
+        examples (of a stream: validation examples), as `history[name]` of shape (epochs, N).
     Steps:
       optimizer: a name of `jnn.optimizers.OPTIMIZERS`, or any optax transformation. Keep one transformation for several
         runs: a new one is compiled anew, and stays in JAX's cache, as a new loss function does. "bfgs", "lbfgs" and
@@ -116,7 +120,7 @@ def fit(
     """
     rule = optimizers.resolve(optimizer, learning_rate, clip_norm)
     limits = stopping.limits(patience, min_improvement, target, tolerance, plateau)
-    metrics = _check_metrics(metrics)
+    metrics, watch = _check_metrics(metrics), check_watch(watch)
     key = jax.random.key(0) if key is None else check_key(key)
     method = check_method(backprop, forward, checkpoint_every)
     _check_options(params, epochs, seconds, callback, compute_dtype, loss, label_smoothing)
@@ -139,6 +143,8 @@ def fit(
         _check_stream(train, epochs, batch_size, class_weight, validation, rule)
     elif steps_per_epoch is not None:
         raise ValueError("steps_per_epoch belongs to a stream; arrays are visited whole in every epoch")
+    if streamed and watch and validation is None:
+        raise ValueError("watch looks at fixed examples, which a stream has not: give validation=(x, y)")
     held = None
     if isinstance(validation, (float, int, np.number)) and not isinstance(train, Stream):
         train, held = examples.validation_split(train, float(validation), jax.random.fold_in(key, 1))
@@ -148,7 +154,7 @@ def fit(
         if class_weight is not None:
             train = examples.with_class_weights(train, class_weight, n_N)
         examples.check_loss(loss, n_N, train.y)
-    taken = ["loss", "validation_loss", "learning_rate", "gradient_norm", *map(measures.name_of, metrics)]
+    taken = ["loss", "validation_loss", "learning_rate", "gradient_norm", *map(measures.name_of, metrics), *watch]
     if len(set(taken)) < len(taken):
         raise ValueError(f"metrics are recorded by their names, which must differ: {', '.join(taken)}")
     for rows in (part for part in (train, held) if isinstance(part, examples.Checked)):
@@ -161,6 +167,7 @@ def fit(
         loss,
         float(label_smoothing),
         metrics,
+        watch,
         rule.transformation,
         rule.schedule,
         rule.least_squares,
@@ -179,7 +186,7 @@ def fit(
         settings,
         knobs,
         program.begin(settings, params),
-        program.history_names(settings, knobs, not streamed, held is not None),
+        program.history_names(settings, knobs, len(sizes(params)) - 1, not streamed, held is not None),
         epochs=int(epochs),
         generator=host_generator(key),
         best=patience is not None,

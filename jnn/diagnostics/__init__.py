@@ -14,8 +14,10 @@ from jnn.diagnostics.jacobians import (
     sensitivity_map,
 )
 from jnn.diagnostics.states import Statistics, correlations, effective_rank, statistics
+from jnn.diagnostics.watch import WATCHES
 
 __all__ = [
+    "WATCHES",
     "GradientNorms",
     "NoiseScale",
     "SensitivityMap",

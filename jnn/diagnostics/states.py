@@ -18,13 +18,13 @@ _SATURATED = 0.01  # of the largest slope
 class Statistics(NamedTuple):
     """Over units and examples, for layers 1 … N."""
 
-    z_mean: np.ndarray  # (N,), of the pre-activations
-    z_std: np.ndarray
-    x_mean: np.ndarray  # of the states
-    x_std: np.ndarray
-    saturated: np.ndarray  # share of slopes below 1 % of the largest that the activation has
-    dead: np.ndarray  # units whose slope is 0 on every example
-    constant: np.ndarray  # units whose state is the same, to rounding, on every example; 0 if there is but one
+    z_mean: Any  # (N,), of the pre-activations
+    z_std: Any
+    x_mean: Any  # of the states
+    x_std: Any
+    saturated: Any  # share of slopes below 1 % of the largest that the activation has
+    dead: Any  # units whose slope is 0 on every example
+    constant: Any  # units whose state is the same, to rounding, on every example; 0 if there is but one
 
 
 def statistics(params: Params, x: Any) -> Statistics:
@@ -41,7 +41,8 @@ def statistics(params: Params, x: Any) -> Statistics:
     >>> found.dead.tolist(), found.constant.tolist()
     ([1, 0], [1, 0])
     """
-    return Statistics(*(np.asarray(column) for column in _statistics(params, network.check_batch(params, x))))
+    found = jax.jit(layer_statistics)(params, network.check_batch(params, x))
+    return Statistics(*(np.asarray(column) for column in found))
 
 
 def effective_rank(params: Params, x: Any) -> np.ndarray:
@@ -62,7 +63,7 @@ def effective_rank(params: Params, x: Any) -> np.ndarray:
     >>> effective_rank(jnn.from_layers([(jnp.eye(2), jnp.zeros(2)), ([[1.0, 0.0]], [0.0])]), x).round(6).tolist()
     [2.0, 1.0]
     """
-    return np.asarray(_ranks(params, network.check_batch(params, x)))
+    return np.asarray(jax.jit(ranks)(params, network.check_batch(params, x)))
 
 
 def correlations(params: Params, x1: Any, x2: Any) -> np.ndarray:
@@ -89,8 +90,8 @@ def correlations(params: Params, x1: Any, x2: Any) -> np.ndarray:
 # ---- compiled ----
 
 
-@jax.jit
-def _statistics(params: Params, x: Array) -> tuple[Array, ...]:
+def layer_statistics(params: Params, x: Array) -> Statistics:
+    """`statistics`, to be compiled."""
     columns = []
     for stack, run in zip(params, passes(params, x), strict=True):
         z, states, δ = pre_activations(stack, run), substitution.states(run), substitution.slopes(stack, run)
@@ -105,11 +106,11 @@ def _statistics(params: Params, x: Array) -> tuple[Array, ...]:
                 jnp.sum((varies <= rounding) & (len(x) > 1), axis=1),
             )
         )
-    return tuple(jnp.concatenate(column) for column in zip(*columns, strict=True))
+    return Statistics(*(jnp.concatenate(column) for column in zip(*columns, strict=True)))
 
 
-@jax.jit
-def _ranks(params: Params, x: Array) -> Array:
+def ranks(params: Params, x: Array) -> Array:
+    """`effective_rank`, to be compiled."""
     return jnp.concatenate([_entropy_rank(substitution.states(run)) for run in passes(params, x)])
 
 

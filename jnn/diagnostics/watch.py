@@ -1,0 +1,55 @@
+"""What `fit` can write down of every layer after every epoch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jnn.diagnostics import adjoints, states
+from jnn.params import Params
+
+PROBE = 256  # examples that are looked at, at most
+
+
+def _log_gradients(params: Params, x: Array, y: Any, weights: Any, loss: Any) -> Array:
+    _, by_weights, _, exponents = adjoints.norms(params, x, y, weights, loss)
+    return jnp.log(by_weights) + exponents * jnp.log(2.0).astype(by_weights.dtype)
+
+
+def _statistic(name: str) -> Callable[..., Array]:
+    return lambda params, x, *_: getattr(states.layer_statistics(params, x), name)
+
+
+# name -> function of (params, x, y, weights, loss), to be compiled, that gives (N,) numbers
+WATCHES: dict[str, Callable[..., Array]] = {
+    "log_gradients": _log_gradients,  # ln ‖∂ℓ/∂Wₗ‖
+    "state_std": _statistic("x_std"),
+    "saturated": _statistic("saturated"),
+    "dead": _statistic("dead"),
+    "constant": _statistic("constant"),
+    "effective_rank": lambda params, x, *_: states.ranks(params, x),
+}
+
+
+def watch_layers(names: tuple[str, ...], params: Params, rows: Any, loss: Any) -> list[Array]:
+    """(N,) numbers for each name, on the first of the rows (x, y, weights); to be compiled."""
+    if not names:
+        return []
+    few = [None if a is None else a[:PROBE] for a in rows]
+    return [WATCHES[name](params, *few, loss) for name in names]
+
+
+def check_watch(watch: Any) -> tuple[str, ...]:
+    """The names as a tuple, or an error that lists the known ones.
+
+    >>> check_watch("dead"), check_watch(None)
+    (('dead',), ())
+    """
+    names = (watch,) if isinstance(watch, str) else tuple(watch or ())
+    for name in names:
+        if name not in WATCHES:
+            raise ValueError(f"unknown watch {name!r}; known: {', '.join(WATCHES)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"watch names some twice: {', '.join(names)}")
+    return names
