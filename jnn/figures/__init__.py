@@ -11,6 +11,7 @@ from jnn.figures.jacobians import jacobian_spectrum, sensitivity
 from jnn.figures.lines import curves, errors_by_depth, losses
 from jnn.figures.matrices import matrix
 from jnn.figures.phase_diagram import phase_diagram
+from jnn.figures.trainability import trainability
 
 __all__ = [
     "convergence",
@@ -26,4 +27,5 @@ __all__ = [
     "png_hint",
     "save",
     "sensitivity",
+    "trainability",
 ]
