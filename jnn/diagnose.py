@@ -123,7 +123,7 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
     rate = -float(np.polyfit(finite, hidden[finite], 1)[0]) if finite.size > 1 else 0.0
     factors, law = _predicted_factors(params, float(np.mean(np.square(x))), float(np.mean(x)))
     predicted = hidden[-1] + np.append(np.cumsum(factors[:0:-1])[::-1], 0.0)
-    ratio = float(hidden[0] - hidden[-1])
+    ratio = float(hidden[0] - hidden[-1]) if np.isfinite(hidden[[0, -1]]).all() else -math.inf
     limit = math.log(_HEALTHY)
     beyond = "vanishing" if ratio < -limit else "exploding" if ratio > limit else "healthy"
     verdict = "exploding" if unbounded.size else "dead" if gone.size else beyond
@@ -149,7 +149,7 @@ def diagnose(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> Diagn
         saturated=float(np.mean(statistics.saturated[:-1])),
         constant=int(np.sum(statistics.constant[:-1])),
         units=sum(stack.b.size for stack in params) - params[-1].b.shape[1],
-        remedies=() if verdict == "healthy" else _remedies(params, ratio if math.isfinite(ratio) else -math.inf),
+        remedies=() if verdict == "healthy" else _remedies(params, ratio),
         dtype=dtype,
         shape=_shape(params),
     )
@@ -208,7 +208,7 @@ def _remedies(params: Params, now: float) -> tuple[Remedy, ...]:
             found.append(Remedy(f'{"" if n % 2 == 0 else f"width {n + 1}, "}init="looks_linear"', 0.0))
         elif n > 1 and not stack.residual:
             with suppress(ValueError):  # softplus has no critical network
-                add(f'{name}init="critical"', activation, *initializers.critical_variances(activation))
+                add(f'{name}init="critical_orthogonal"', activation, *initializers.critical_variances(activation))
         with suppress(ValueError):  # residual layers of sigmoids grow whatever they start from
             scale = initializers.fixup_variance(activation, H)
             add(f'{name}residual=True, init="fixup"', activation, scale, 0.0, residual=True)

@@ -184,6 +184,8 @@ def agreement(sigma_w2: np.ndarray, depths: np.ndarray, accuracy: np.ndarray) ->
     from scipy.stats import spearmanr
 
     deepest = [depths[column > 0.5].max(initial=0) for column in accuracy.T]
+    if len(set(deepest)) == 1:
+        return f"all networks of {deepest[0]} layers could be trained"
     return f"rank correlation of the deepest trained with ξ_c: {spearmanr(deepest, theory(sigma_w2)).statistic:.2f}"
 
 

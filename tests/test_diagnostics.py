@@ -174,10 +174,13 @@ def test_correlations_of_the_first_layers(x64):
 def test_singular_values_are_those_of_the_product(sizes, activation, residual, x64):
     params, x, _ = problem(sizes, activation, residual)
     J = np.asarray(jax.jacobian(lambda x: jnn.forward(params, x))(x[0]))
-    found = np.exp(diagnostics.log_singular_values(params, x[0], tolerance=1e-12))
+    found = np.exp(diagnostics.log_singular_values(params, x[0], tolerance=1e-12, sweeps=200))
     expected = np.linalg.svd(J, compute_uv=False)
     np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-6)
-    layers = np.concatenate([np.prod(s, 1) for s in diagnostics.layer_singular_values(params, x[0])])
+    singles = diagnostics.layer_singular_values(params, x[0])
+    mean_squares = [np.sum(row**2) / n for row, n in zip([row for s in singles for row in s], sizes, strict=False)]
+    np.testing.assert_allclose(diagnostics.mean_squared_singular_values(params, x[:1]), mean_squares, rtol=1e-10)
+    layers = np.concatenate([np.prod(s, 1) for s in singles])
     assert len(layers) == len(sizes) - 1
     if len(set(sizes)) == 1:  # |det J| is the product of them all
         assert np.prod(layers) == pytest.approx(abs(np.linalg.det(J)), rel=1e-9)
@@ -194,6 +197,14 @@ def test_singular_values_far_beyond_floats():
     np.testing.assert_allclose(found, np.log(2) * np.array([N, 0, -N]), atol=0.05)
     exponents = diagnostics.lyapunov_exponents((stack,), jnp.zeros(3))
     np.testing.assert_allclose(exponents, np.log(2) * np.array([1, 0, -1]), atol=1e-3)
+
+
+def test_singular_values_that_are_nearly_equal():
+    """Of a product of orthogonal matrices that overflows, 2^200 all of them but for rounding."""
+    params = jnn.init_network_params([20] * 202, jax.random.key(0), activation="identity", init="orthogonal")
+    doubled = (jnn.Stack(2 * params[0].w[:200], params[0].b[:200], "identity"),)
+    found = diagnostics.log_singular_values(doubled, jnp.ones(20))
+    np.testing.assert_allclose(found, 200 * np.log(2), atol=1e-3)
 
 
 @pytest.mark.parametrize(("sizes", "activation", "residual"), NETWORKS)

@@ -57,6 +57,10 @@ def labels(value: Any) -> Iterator[str]:
         yield from (label for part in value for label in labels(part))
 
 
+# The first is for everybody and runs with the fast tests, the others with the slow ones.
+RUN = [pytest.param(path, id=path.stem, marks=pytest.mark.slow if i else ()) for i, path in enumerate(NOTEBOOKS)]
+
+
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def text(request: pytest.FixtureRequest) -> Path:
     return request.param
@@ -72,8 +76,9 @@ def test_there_are_notebooks() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client", "ignore::DeprecationWarning:zmq")
-def test_runs_from_scratch(text: Path) -> None:
-    notebook = executed(text)  # a cell that raises, raises here
+@pytest.mark.parametrize("path", RUN)
+def test_runs_from_scratch(path: Path) -> None:
+    notebook = executed(path)  # a cell that raises, raises here
     for output in outputs(notebook):
         assert output.output_type != "error"
         assert output.get("name") != "stderr", output.text

@@ -11,6 +11,7 @@ from jnn.diagnostics.jacobians import (
     layer_singular_values,
     log_singular_values,
     lyapunov_exponents,
+    mean_squared_singular_values,
     sensitivity_map,
 )
 from jnn.diagnostics.states import Statistics, correlations, effective_rank, statistics
@@ -29,6 +30,7 @@ __all__ = [
     "layer_singular_values",
     "log_singular_values",
     "lyapunov_exponents",
+    "mean_squared_singular_values",
     "noise_scale",
     "output_norms",
     "sensitivity_map",
