@@ -71,15 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", action="store_true", help="write the table into scripts/bench_results, too")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
-    head = f"{'':<33}" + "".join(f"{f'{depth} layers':>22}" for depth in options.depths)
+    head = f"{'':<35}" + "".join(f"{f'{depth} layers':>25}" for depth in options.depths)
     lines = [f"median (least … most) final loss of {options.seeds} seeds, width {WIDTH}, {options.steps} steps", head]
     print("\n".join(lines), flush=True)
     for activation in options.activations:
         rows = [(init, False) for init in STARTS[activation]] + [(init, True) for init in RESIDUAL.get(activation, ())]
         for init, residual in rows:
             found = [losses(activation, init, residual, d, options.steps, options.seeds) for d in options.depths]
-            cells = "".join(f"{_cell(f):>22}" for f in found)
-            lines.append(f"{activation + ' residual' * residual:<14} {init:<18}{cells}")
+            cells = "".join(f"{_cell(f):>25}" for f in found)
+            lines.append(f"{activation + ' residual' * residual:<14} {init:<20}{cells}")
             print(lines[-1], flush=True)
     lines.append(f"{time.perf_counter() - began:.0f} s")
     print(lines[-1])
