@@ -186,7 +186,8 @@ def agreement(sigma_w2: np.ndarray, depths: np.ndarray, accuracy: np.ndarray) ->
     deepest = [depths[column > 0.5].max(initial=0) for column in accuracy.T]
     if len(set(deepest)) == 1:
         return f"all networks of {deepest[0]} layers could be trained"
-    return f"rank correlation of the deepest trained with ξ_c: {spearmanr(deepest, theory(sigma_w2)).statistic:.2f}"
+    correlation: Any = spearmanr(deepest, theory(sigma_w2))[0]
+    return f"rank correlation of the deepest trained with ξ_c: {correlation:.2f}"
 
 
 if __name__ == "__main__":
