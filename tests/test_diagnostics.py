@@ -216,8 +216,7 @@ def test_the_sensitivity_map_is_the_inverse(sizes, activation, residual, x64):
     for i in range(len(sizes) - 1):
         for j in range(len(sizes) - 1):
             block = inverse[edges[i] : edges[i + 1], edges[j] : edges[j + 1]]
-            size = 1.0 if i == j else np.linalg.norm(block)
-            assert np.exp(found.log_norms[i, j]) == pytest.approx(size, rel=1e-10, abs=1e-14)
+            assert np.exp(found.log_norms[i, j]) == pytest.approx(np.linalg.norm(block), rel=1e-10, abs=1e-14)
 
 
 def test_the_sensitivity_map_of_a_selection():

@@ -1,5 +1,8 @@
 """Initializers: variances, orthogonality, independence of layers, and what None chooses."""
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -108,6 +111,19 @@ def test_neither_name_nor_function(as_a_user):
 
 
 # ---- what theory suggests ----
+
+
+def test_the_reference_section():
+    """Constants and variances of theory.json: lecun, glorot and he stand in VARIANCES."""
+    table = json.loads((Path(__file__).parent / "reference" / "theory.json").read_text())["initialisers"]
+    selu, lecun = jnn.ACTIVATIONS["selu"], jnn.ACTIVATIONS["lecun_tanh"]
+    assert float(selu.value(jnp.array(1.0))) == pytest.approx(table["selu"]["lambda"], rel=1e-6)
+    limit = -table["selu"]["lambda"] * table["selu"]["alpha"]
+    assert float(selu.value(jnp.array(-50.0))) == pytest.approx(limit, rel=1e-6)
+    assert table["lecun_tanh"] == "1.7159 tanh(2x/3)"
+    assert float(lecun.value(jnp.array(0.7))) == pytest.approx(1.7159 * np.tanh(1.4 / 3), rel=1e-6)
+    for slope, activation in ((0.0, "relu"), (0.01, "leaky_relu")):  # He's variance for a slope is the critical one
+        assert initializers.critical_variances(activation).sigma_w2 == pytest.approx(2 / (1 + slope**2), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["critical", "critical_orthogonal"])

@@ -14,7 +14,7 @@ from jnn.diagnostics.jacobians import (
     mean_squared_singular_values,
     sensitivity_map,
 )
-from jnn.diagnostics.states import Statistics, correlations, effective_rank, statistics
+from jnn.diagnostics.states import Statistics, Variances, correlations, effective_rank, statistics, variances
 from jnn.diagnostics.watch import WATCHES
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "SensitivityMap",
     "Statistics",
     "Trace",
+    "Variances",
     "correlations",
     "effective_rank",
     "gradient_norms",
@@ -37,4 +38,5 @@ __all__ = [
     "statistics",
     "top_eigenvalues",
     "trace",
+    "variances",
 ]

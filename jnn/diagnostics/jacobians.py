@@ -120,7 +120,7 @@ class SensitivityMap(NamedTuple):
 def sensitivity_map(params: Params, x: Any, *, points: int = 100) -> SensitivityMap:
     """How much each layer depends on each earlier one: ln of the norms of the blocks (i, j) of (I − L)⁻¹.
 
-    The block is J_i ⋯ J_{j+1}. On the diagonal it is the identity, and counts as 1.
+    The block is J_i ⋯ J_{j+1}, on the diagonal the identity, whose norm is √n.
 
     Args:
       params: the network.
@@ -224,8 +224,7 @@ def _blocks(params: Params, x: Array, chosen: Array) -> tuple[Array, Array]:
         here = chosen == l
         P = jnp.where(here[:, None, None], jnp.eye(P.shape[1], width, dtype=dtype), P)
         exponents = jnp.where(here, 0, exponents + shift)
-        norms = jnp.sqrt(jnp.sum(P * P, (1, 2))) / jnp.where(here, P.shape[1] ** 0.5, 1)
-        return (P, exponents, l + 1), (norms, exponents)
+        return (P, exponents, l + 1), (jnp.sqrt(jnp.sum(P * P, (1, 2))), exponents)
 
     carry = jnp.zeros((len(chosen), len(x), width), dtype), jnp.zeros(len(chosen), jnp.int32), 1
     found = []

@@ -9,7 +9,7 @@ from jax import Array
 
 from jnn import activations, network, substitution
 from jnn.diagnostics.adjoints import passes
-from jnn.params import Params
+from jnn.params import Params, check_params
 from jnn.substitution import Run
 
 _SATURATED = 0.01  # of the largest slope
@@ -43,6 +43,25 @@ def statistics(params: Params, x: Any) -> Statistics:
     """
     found = jax.jit(layer_statistics)(params, network.check_batch(params, x))
     return Statistics(*(np.asarray(column) for column in found))
+
+
+class Variances(NamedTuple):
+    """Of the parameters of layers 1 … N, about 0: a network's point in the phase diagram."""
+
+    sigma_w2: np.ndarray  # (N,): mean square of the weights times n_in
+    sigma_b2: np.ndarray  # (N,): mean square of the biases
+
+
+def variances(params: Params) -> Variances:
+    """σ_w² and σ_b² of every layer, as mean-field theory counts them.
+
+    >>> variances(jnn.from_layers([([[2.0, 0.0]], [0.5])]))
+    Variances(sigma_w2=array([4.]), sigma_b2=array([0.25]))
+    """
+    check_params(params)
+    pairs = [(np.asarray(stack.w, np.float64), np.asarray(stack.b, np.float64)) for stack in params]
+    σ_w2, σ_b2 = zip(*((np.mean(w**2, (1, 2)) * w.shape[2], np.mean(b**2, 1)) for w, b in pairs), strict=True)
+    return Variances(np.concatenate(σ_w2), np.concatenate(σ_b2))
 
 
 def effective_rank(params: Params, x: Any) -> np.ndarray:
