@@ -52,7 +52,7 @@ def sensitivity(
 ) -> go.Figure:
     """The blocks of (I − L)⁻¹ by their size: how much layer i changes where layer j is changed.
 
-    The picture of a vanishing gradient: on the diagonal stands the identity, and colours fade away from it as signals do.
+    The picture of a vanishing gradient: the diagonal is the identity, and colours fade away from it as signals do.
 
     Args:
       log_norms: (N, N), natural logarithms of the blocks' norms, −∞ above the diagonal, as
