@@ -186,7 +186,8 @@ def _sweep(factors: list[Array]) -> tuple[list[Array], np.ndarray]:
 @jax.jit
 def _triangular(factors: list[Array]) -> list[Array]:
     def step(Q: Array, block: tuple[Array]) -> tuple[Array, Array]:
-        return jnp.linalg.qr(block[0] @ Q)
+        Q, R = jnp.linalg.qr(block[0] @ Q)
+        return Q, R
 
     Q, found = jnp.eye(factors[0].shape[2], dtype=factors[0].dtype), []
     for J in factors:
