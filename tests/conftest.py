@@ -1,6 +1,7 @@
 """What the tests share: the lecture's numbers, double precision, and a package without the hook of the tests."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,3 +28,38 @@ def x64() -> Iterator[None]:
 def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package without the tests' shape checks, which would otherwise refuse wrong input before jnn itself does."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+# Long tables: the fast suite runs every third row of a test, the slow one all of them.
+TABLES = {
+    "test_any_layer",
+    "test_choice",
+    "test_crosscheck",
+    "test_diagnose",
+    "test_diagnostics",
+    "test_dropout",
+    "test_initializers",
+    "test_laboratory",
+    "test_network",
+    "test_newton",
+    "test_parallel",
+    "test_second_order",
+    "test_streams",
+    "test_theory_finite_width",
+    "test_theory_isometry",
+    "test_theory_kernels",
+    "test_theory_mean_field",
+    "test_training",
+    "test_triangular",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rows: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.module.__name__ in TABLES:
+            test = item.nodeid.partition("[")[0]
+            if rows[test] % 3:
+                item.add_marker(pytest.mark.slow)
+            rows[test] += 1
