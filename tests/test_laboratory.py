@@ -26,7 +26,7 @@ def gaussian(width, depth, sigma_w2, sigma_b2, activation="tanh", seed=0):
 # Slopes of one layer are 500 numbers: their mean square is 2 % off as a rule. So networks are averaged.
 
 
-@pytest.mark.parametrize("sigma_w2", [1.0, 1.5, 2.0, 4.0])
+@pytest.mark.parametrize("sigma_w2", [1.5, 2.0, 4.0])
 def test_lengths_and_chi_1_of_every_layer_at_width_500(sigma_w2):
     x = jax.random.normal(jax.random.key(1), (10, 500))
     networks = [gaussian(500, 14, sigma_w2, 0.05, seed=seed) for seed in range(12)]
@@ -100,8 +100,9 @@ def test_ln_R_of_relu_layers(width):
     assert (round(law.mean, 6), round(law.variance, 6)) == (reference["E_lnR"], reference["Var_lnR"])
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize(
+    ("activation", "weights"), [("tanh", "gaussian"), ("tanh", "orthogonal"), ("relu", "gaussian")]
+)
 def test_moments_of_the_jacobian_at_width_200(weights, activation):
     sigma_b2, L = 0.05 if activation == "tanh" else 0.0, 6
     point = mean_field.critical(sigma_b2, activation)

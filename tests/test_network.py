@@ -108,7 +108,7 @@ def test_hessian_vector_product_by_substitution(depth, width, activation, residu
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "activation", "residual"),
-    [(16, 4, "tanh", False), (16, 16, "gelu", True), (64, 1, "sigmoid", False), (64, 4, "silu", False)],
+    [(16, 16, "gelu", True), (64, 1, "sigmoid", False)],
 )
 def test_the_dense_solve_of_a_deep_network(depth, width, activation, residual, x64):
     params, x, y = problem(sizes_of(depth, width, True), activation, residual)
@@ -182,21 +182,11 @@ def test_every_transformation(method, name, x64):
 @pytest.mark.parametrize(
     ("activation", "residual"), [("gelu", True), ("elu", False), ("identity", True), (oracles.bent, False)], ids=named
 )
-@pytest.mark.parametrize("method", ["dense", "substitution", "parallel"])
+@pytest.mark.parametrize("method", ["substitution", "parallel"])
 def test_every_transformation_of_other_networks(method, activation, residual, x64):
     expected, actual = transformed("loop", activation, residual), transformed(method, activation, residual)
     for name, value in expected.items():
         assert oracles.apart(value, actual[name]) < EXACT, name
-
-
-@pytest.mark.slow
-def test_every_transformation_without_jit(x64):
-    sizes = [2, 3, 3, 3, 2]
-    params, x, y = problem(sizes, "tanh", True)
-    given = params, x, oracles.network(sizes, "tanh", True, seed=3), oracles.example(2, seed=4), y
-    eager = transformations(lambda p, x: jnn.forward(p, x, backprop="substitution"), *given)
-    for name, value in transformed("loop", "tanh", True).items():
-        assert oracles.apart(value, eager[name]) < EXACT, name
 
 
 @pytest.mark.parametrize("method", jnn.METHODS)
