@@ -63,7 +63,7 @@ def test_the_table_covers_depths_widths_residual_and_sizes():
 
 @pytest.mark.parametrize(
     ("depth", "width", "activation", "residual", "unequal"),
-    [pytest.param(*row, marks=pytest.mark.slow if i >= 16 else ()) for i, row in enumerate(TABLE)],
+    [pytest.param(*row, marks=pytest.mark.exhaustive if i >= 16 else ()) for i, row in enumerate(TABLE)],
     ids=named,
 )
 def test_value_and_gradient_by_every_method(depth, width, activation, residual, unequal, x64):
