@@ -54,7 +54,10 @@ def depth(quick: bool, cells: Sequence[Cell] = ()) -> None:
     print(package_versions("torch", "equinox", "flax"))
     print("\ndepth: gradient of the mean squared error, tanh, orthogonal weights, float32; least microseconds a layer")
     print(f"{'depth':>6}{'width':>6}{'batch':>6}" + "".join(f"{name:>14}" for name in columns), end="")
-    print(f"{'auto median':>13}{'compile s':>11}{'peer/auto':>11}{'auto/C':>8}  fastest peer; PyTorch", flush=True)
+    print(
+        f"{'auto median':>13}{'compile s':>11}{'parallel':>10}{'peer/auto':>11}{'auto/C':>8}  fastest peer; PyTorch",
+        flush=True,
+    )
     ratios: list[tuple[float, float]] = []
     try:
         for cell in cells:
@@ -168,5 +171,9 @@ def _print_row(
     row = "".join(f"{per_layer[name]:>14.3f}" if name in per_layer else f"{'–':>14}" for name in columns)
     print(f"{cell.depth:>6}{cell.width:>6}{cell.batch:>6}{row}{1e6 * auto.median / cell.depth:>13.3f}", end="")
     limit = f"{ratios[1]:>8.2f}" if np.isfinite(ratios[1]) else f"{'–':>8}"
-    print(f"{auto.compile:>11.2f}{ratios[0]:>11.2f}{limit}  {fastest}; {remarks.get('PyTorch', '–')}", flush=True)
+    parallel = f"{times['parallel'].compile:>10.2f}" if "parallel" in times else f"{'–':>10}"
+    print(
+        f"{auto.compile:>11.2f}{parallel}{ratios[0]:>11.2f}{limit}  {fastest}; {remarks.get('PyTorch', '–')}",
+        flush=True,
+    )
     return ratios

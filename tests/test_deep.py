@@ -142,7 +142,6 @@ def test_a_thousand_layers_fit_far_below_0_02(script, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_ten_thousand_layers_fall_to_far_below_a_third_within_three_minutes(tmp_path):
     began = time.perf_counter()
     done = run(tmp_path)
