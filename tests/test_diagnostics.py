@@ -260,6 +260,20 @@ def test_the_hessian_of_a_linear_chain(x64):
     assert found[0] > weights_alone[-1]
 
 
+def test_out_of_range_is_said_and_not_taken_for_a_number():
+    params = jnn.from_layers([(4.0, 0.0)] * 100, activation="identity")
+    x, y = [[1.0], [2.0]], [[0.0], [1.0]]
+    for call in (diagnostics.top_eigenvalues, diagnostics.trace):
+        with pytest.raises(FloatingPointError, match="the range of float32"):
+            call(params, x, y)
+    assert np.isnan(diagnostics.gradient_norms(params, x, y).log_weights).all()
+    assert np.isnan(diagnostics.noise_scale(params, x, y).total)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
+        assert diagnostics.trace(wide, x, y).mean > 1e100
+        assert np.isfinite(diagnostics.top_eigenvalues(wide, x, y, iterations=5)).all()
+
+
 def test_bad_input_is_refused():
     params, x, y = problem([3, 4, 2], "tanh", False)
     params = jax.tree.map(lambda a: a.astype(jnp.float32), params)

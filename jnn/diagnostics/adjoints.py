@@ -27,7 +27,7 @@ class Adjoints(NamedTuple):
 
 
 class GradientNorms(NamedTuple):
-    """Natural logarithms for layers 1 … N; −∞ where a gradient is exactly 0."""
+    """Natural logarithms for layers 1 … N; −∞ where a gradient is exactly 0, NaN where a state overflows."""
 
     log_states: np.ndarray  # the root mean square over examples of ‖∂ℓ/∂xₗ‖
     log_weights: np.ndarray  # ‖∂ℓ/∂Wₗ‖ of the mean loss, Frobenius
@@ -104,15 +104,15 @@ def noise_scale(params: Params, x: Any, y: Any, *, loss: Any = "half_mse") -> No
     if n < 2:
         raise ValueError("noise is a difference between examples: give at least two")
     singles, means, exponents = (np.asarray(a, np.float64) for a in _squares(params, checked.x, checked.y, loss))
-    noise = np.maximum(singles - means, 0) * n / (n - 1)
-    signal = means - noise / n
+    scale = 4.0 ** np.clip(exponents - exponents.max(), -500, 0)
 
     def ratio(noise: Any, signal: Any) -> Any:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(signal > 0, noise / signal, np.where(noise > 0, np.inf, 0.0))
+        return np.where(signal > 0, noise / signal, np.where(noise > 0, np.inf, 0 * noise))  # NaN stays NaN
 
-    scale = 4.0 ** np.clip(exponents - exponents.max(), -500, 0)
-    return NoiseScale(float(ratio(np.sum(scale * noise), np.sum(scale * signal))), ratio(noise, signal))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = np.maximum(singles - means, 0) * n / (n - 1)
+        signal = means - noise / n
+        return NoiseScale(float(ratio(np.sum(scale * noise), np.sum(scale * signal))), ratio(noise, signal))
 
 
 # ---- compiled ----

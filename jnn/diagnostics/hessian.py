@@ -44,6 +44,7 @@ def top_eigenvalues(
       iterations: Hessian-vector products; as many as there are parameters at most.
     Raises:
       ValueError: shapes do not match, or k is not between 1 and the number of iterations.
+      FloatingPointError: a second derivative is out of range.
     Source: Lanczos 1950; Ghorbani, Krishnan and Xiao 2019.
 
     >>> params = jnn.from_layers([(1.0, 0.0)])  # ℓ = (w x + b)²/2 at x = 2
@@ -54,7 +55,7 @@ def top_eigenvalues(
     iterations = min(iterations, sum(leaf.size for leaf in jax.tree.leaves(params)))
     if not 1 <= k <= iterations:
         raise ValueError(f"k must be from 1 to {iterations}, the number of iterations (or of parameters); got {k}")
-    α, β = (np.asarray(a, np.float64) for a in _lanczos(params, checked.x, checked.y, loss, key, iterations))
+    α, β = _in_range(*_lanczos(params, checked.x, checked.y, loss, key, iterations))
     whole = np.flatnonzero(β <= 1e-6 * np.max(np.abs(α), initial=0))  # an invariant subspace: the rest is noise
     m = whole[0] + 1 if whole.size else iterations
     values = np.linalg.eigvalsh(np.diag(α[:m]) + np.diag(β[: m - 1], 1) + np.diag(β[: m - 1], -1))
@@ -74,6 +75,7 @@ def trace(
       samples: Hessian-vector products.
     Raises:
       ValueError: shapes do not match, or there are fewer than two samples.
+      FloatingPointError: a second derivative is out of range.
     Source: Hutchinson 1990.
 
     >>> trace(jnn.from_layers([(1.0, 0.0)]), [[2.0], [-2.0]], [[0.0], [0.0]], samples=8)  # a diagonal Hessian
@@ -82,8 +84,18 @@ def trace(
     checked, key = examples.check(params, (x, y), loss), jax.random.key(0) if key is None else check_key(key)
     if samples < 2:
         raise ValueError(f"samples must be at least 2, got {samples}")
-    found = np.asarray(_samples(params, checked.x, checked.y, loss, key, samples), np.float64)
+    (found,) = _in_range(_samples(params, checked.x, checked.y, loss, key, samples))
     return Trace(float(found.mean()), float(found.std(ddof=1) / samples**0.5))
+
+
+def _in_range(*found: Array) -> list[np.ndarray]:
+    """On the host in float64; unlike gradients, second derivatives are not rescaled from layer to layer."""
+    if not all(np.isfinite(a).all() for a in found):
+        raise FloatingPointError(
+            f"the second derivatives of the loss leave the range of {found[0].dtype}: they explode with depth, or the "
+            "states do; diagnostics.gradient_norms says where, and jax.enable_x64 widens the range"
+        )
+    return [np.asarray(a, np.float64) for a in found]
 
 
 def _product(params: Params, x: Array, y: Any, loss: Any) -> tuple[Any, int]:
