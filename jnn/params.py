@@ -134,10 +134,12 @@ def from_layers(layers: Iterable[Any], *, activation: ActivationLike = "tanh", r
                 f"layer {l} gives {w.shape[0]} values, but layer {l + 1} takes {w_next.shape[1]} (W is (n_out, n_in))"
             )
     plan = _plan((arrays[0][0].shape[1], *(w.shape[0] for w, _ in arrays)), activation, residual)
+    traced = any(isinstance(a, jax.core.Tracer) for pair in arrays for a in pair)
     stacks = []
     for layer, run in groupby(zip(plan, arrays, strict=True), key=lambda pair: pair[0]):
-        ws, bs = zip(*(pair for _, pair in run), strict=True)
-        stacks.append(Stack(jnp.stack(ws), jnp.stack(bs), layer.activation, layer.residual))
+        parts = zip(*(pair for _, pair in run), strict=True)  # thousands of them XLA would compile for a minute
+        w, b = (jnp.stack(a) if traced else jnp.asarray(np.stack(a, dtype=jnp.result_type(*a))) for a in parts)
+        stacks.append(Stack(w, b, layer.activation, layer.residual))
     return tuple(stacks)
 
 

@@ -1,6 +1,7 @@
 """Independent oracles: a network as a plain Python loop over its layers, and how far two trees are apart."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -54,14 +55,19 @@ def example(n: int, seed: int = 1) -> jax.Array:
     return jnp.asarray(np.random.default_rng([seed, n]).standard_normal(n))
 
 
+@partial(jax.jit, static_argnums=(0, 1))  # one program a shape, not one for each operation
+def layer(activation: Any, residual: bool, w: Any, b: Any, x: Any) -> Any:
+    """h(W x + b) [+ x]."""
+    h = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    return h(w @ x + b) + x if residual else h(w @ x + b)
+
+
 def states(params: jnn.Params, x: Any) -> list[Any]:
     """(x_1, …, x_N) by a Python loop over the layers."""
     every = []
     for stack in params:
-        h = ACTIVATIONS[stack.activation] if isinstance(stack.activation, str) else stack.activation
         for w, b in zip(stack.w, stack.b, strict=True):
-            y = h(w @ x + b)
-            x = y + x if stack.residual else y
+            x = layer(stack.activation, stack.residual, w, b, x)
             every.append(x)
     return every
 

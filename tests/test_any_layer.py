@@ -98,7 +98,7 @@ def test_a_state_may_be_a_tree(x64):
 
     given = weights(2), (jnp.zeros(n), jnp.ones(n)), weights(4 * n, n + 2)[0]
     gradients = [
-        jax.grad(lambda *g, b=b: jnp.sum(jnn.deep(lstm, backprop=b)(*g)[0] ** 2), (0, 1, 2))(*given)
+        jax.jit(jax.grad(lambda *g, b=b: jnp.sum(jnn.deep(lstm, backprop=b)(*g)[0] ** 2), (0, 1, 2)))(*given)
         for b in ("autodiff", "substitution", "parallel")
     ]
     assert oracles.apart(gradients[0], gradients[1]) < 1e-11

@@ -43,6 +43,7 @@ def test_back_substitution_written_out_is_gradient_descent(trainability, depth, 
         np.testing.assert_allclose(moved[name], p[name] - 0.3 * gradient, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_small_map(trainability, tmp_path, capsys, monkeypatch, as_a_user):
     monkeypatch.setattr(trainability.figures, "save", lambda figure, path: [path])
     arguments = ["--steps", "60", "--depths", "2", "5", "--points", "3", "--out", str(tmp_path)]
@@ -54,6 +55,7 @@ def test_a_small_map(trainability, tmp_path, capsys, monkeypatch, as_a_user):
     assert next(line for line in printed.splitlines() if "6 ξ_c" in line).split()[-3:] == ["22", "71", "42"]
 
 
+@pytest.mark.slow
 def test_a_small_table_of_starts(capsys, as_a_user):
     initializers = load("initializers")
     assert initializers.main(["--depths", "2", "--steps", "20", "--seeds", "2", "--activations", "gelu"]) == 0
@@ -61,6 +63,7 @@ def test_a_small_table_of_starts(capsys, as_a_user):
     assert [line.split()[1] for line in lines if line.startswith("gelu")] == list(initializers.STARTS["gelu"])
 
 
+@pytest.mark.slow
 def test_the_start_decides_at_depth_100():
     """As the table in scripts/bench_results says of 400 layers."""
     initializers = load("initializers")

@@ -57,10 +57,6 @@ def labels(value: Any) -> Iterator[str]:
         yield from (label for part in value for label in labels(part))
 
 
-# The first is for everybody and runs with the fast tests, the others with the slow ones.
-RUN = [pytest.param(path, id=path.stem, marks=pytest.mark.slow if i else ()) for i, path in enumerate(NOTEBOOKS)]
-
-
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def text(request: pytest.FixtureRequest) -> Path:
     return request.param
@@ -76,7 +72,8 @@ def test_there_are_notebooks() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client", "ignore::DeprecationWarning:zmq")
-@pytest.mark.parametrize("path", RUN)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_from_scratch(path: Path) -> None:
     notebook = executed(path)  # a cell that raises, raises here
     for output in outputs(notebook):

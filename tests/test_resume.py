@@ -49,6 +49,7 @@ def assert_same(a, b):
     assert (a.epochs, a.best_epoch, a.stopped) == (b.epochs, b.best_epoch, b.stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_run_in_parts_is_the_run_at_once(options, tmp_path):
     whole = fit(epochs=30, **options)
@@ -196,8 +197,9 @@ PROGRAM = textwrap.dedent("""
 
 
 @pytest.mark.slow
-def test_killed_at_thirty_random_moments_a_run_ends_bit_identical(tmp_path):
-    """`kill -9` in start-up, in compilation, in training or in writing, until it has struck thirty times."""
+@pytest.mark.parametrize("times", [12, pytest.param(30, marks=pytest.mark.exhaustive)])
+def test_killed_at_random_moments_a_run_ends_bit_identical(times, tmp_path):
+    """`kill -9` in start-up, in compilation, in training or in writing, until it has struck so many times."""
     cache = tmp_path / "cache"
 
     def start(directory, out):
@@ -217,7 +219,7 @@ def test_killed_at_thirty_random_moments_a_run_ends_bit_identical(tmp_path):
         alone = time.monotonic() - begun
     moments, kills, in_training, finished = random.Random(0), 0, 0, 0
     directory = tmp_path / "run0"
-    while kills < 30:
+    while kills < times:
         before = newest(directory)
         process = start(directory, tmp_path / "parts")
         pause = moments.uniform(0.1, 1.0) * alone
@@ -240,4 +242,4 @@ def test_killed_at_thirty_random_moments_a_run_ends_bit_identical(tmp_path):
             assert process.returncode == -signal.SIGKILL
     assert start(directory, tmp_path / "parts").wait() == 0
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    assert in_training >= 10, in_training  # the others struck while Python started, or while it compiled
+    assert in_training >= times // 3, in_training  # the others struck while Python started, or while it compiled
