@@ -37,6 +37,7 @@ def test_a_large_network_leaves_dense_out_and_says_so(monkeypatch):
     assert "left out as too large" in str(report)
 
 
+@pytest.mark.slow
 def test_a_wrong_slope_shows(monkeypatch):
     right = triangular.activations.ACTIVATIONS["tanh"]
     wrong = right._replace(slope=lambda z: 1.001 * right.slope(z), slope_of_value=None)
@@ -74,6 +75,7 @@ def test_wrong_input_is_refused(x, y, loss, message, as_a_user):
         jnn.crosscheck(oracles.network([2, 3, 1]), x, y, loss=loss)
 
 
+@pytest.mark.slow
 def test_a_kink_is_named():
     params = jnn.init_network_params([2, 4, 4, 1], jax.random.key(0), activation="relu")
     report = jnn.crosscheck(params, np.zeros(2), np.ones(1))  # zero biases, zero input: every z is exactly 0

@@ -86,6 +86,7 @@ def test_the_start_is_plain_layers_with_orthogonal_weights_but_for_their_gains(s
         np.testing.assert_array_equal(stack.b, 0)
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything(script):
     first, again, other = (script.train(5, seed, 4) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.fit.history["loss"], again.fit.history["loss"])
@@ -117,6 +118,7 @@ def rows(output: str) -> dict[int, list[float]]:
     return {int(depth.replace(",", "")): list(map(float, losses)) for depth, *losses in found}
 
 
+@pytest.mark.slow
 def test_a_small_run_without_chrome(tmp_path):
     done = run(tmp_path, "--depth", "20", "1", "--steps", "100")
     assert done.returncode == 0, done.stderr

@@ -79,6 +79,7 @@ def test_a_dead_layer_is_named():
     assert "no gradient passes layer 2" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "init"), [("tanh", "glorot_uniform"), ("sigmoid", None), ("gelu", None)])
 def test_the_remedies_do_what_they_say(activation, init):
     """In a wide network, where mean-field theory holds."""

@@ -63,6 +63,7 @@ def test_correlations_end_at_c_star(row):
     assert np.mean(measured) == pytest.approx(row["c"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_relu_correlations_approach_one_like_the_square_of_depth():
     """l² (1 − c) → 9π²/2: the map by depth 1,000, and a network as far as its width goes."""
     limit = 9 * np.pi**2 / 2
@@ -103,6 +104,7 @@ def test_ln_R_of_relu_layers(width):
 @pytest.mark.parametrize(
     ("activation", "weights"), [("tanh", "gaussian"), ("tanh", "orthogonal"), ("relu", "gaussian")]
 )
+@pytest.mark.slow
 def test_moments_of_the_jacobian_at_width_200(weights, activation):
     sigma_b2, L = 0.05 if activation == "tanh" else 0.0, 6
     point = mean_field.critical(sigma_b2, activation)

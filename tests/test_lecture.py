@@ -109,6 +109,7 @@ def rows(output: str) -> dict[tuple[str, int], tuple[float, str]]:
     return {(target, int(layers)): (float(error), number) for target, layers, error, number in found}
 
 
+@pytest.mark.slow
 def test_a_small_run_without_chrome(tmp_path: Path):
     nowhere = {"BROWSER_PATH": "/nonexistent/chrome", "HOME": str(tmp_path / "home")}
     done = run(tmp_path, "--depths", "1", "2", "--epochs", "2", **nowhere)

@@ -425,6 +425,7 @@ def test_x_that_holds_no_real_numbers_is_refused(x, as_a_user):
         jnn.forward(PARAMS, x)
 
 
+@pytest.mark.slow
 def test_batches_spread_over_devices():
     """Four forced host devices, data along the mesh: in a process of its own, since devices are counted once."""
     code = """

@@ -76,6 +76,7 @@ def test_the_gradient_is_that_of_the_walk(backprop, x64):
         assert oracles.apart(expected, actual) < 1e-10
 
 
+@pytest.mark.slow
 def test_it_trains():
     x = np.linspace(-1, 1, 16)[:, None]
     params = jnn.init_network_params([1, *[4] * 50, 1], jax.random.key(0), init="orthogonal")

@@ -16,6 +16,7 @@ def start(sizes=(1, 5, 5, 5, 1), activation="tanh"):
     return jnn.init_network_params(sizes, jax.random.key(0), activation=activation)
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_the_diagnostics_at_the_end():
     fit = jnn.fit(start(), (X, Y), epochs=3, watch=tuple(diagnostics.WATCHES), **OPTIONS)
     few = X[:256], Y[:256]
