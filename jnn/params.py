@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from jnn import activations, initializers
 from jnn.activations import ActivationLike
@@ -134,7 +135,7 @@ def from_layers(layers: Iterable[Any], *, activation: ActivationLike = "tanh", r
                 f"layer {l} gives {w.shape[0]} values, but layer {l + 1} takes {w_next.shape[1]} (W is (n_out, n_in))"
             )
     plan = _plan((arrays[0][0].shape[1], *(w.shape[0] for w, _ in arrays)), activation, residual)
-    traced = any(isinstance(a, jax.core.Tracer) for pair in arrays for a in pair)
+    traced = any(isinstance(a, Tracer) for pair in arrays for a in pair)
     stacks = []
     for layer, run in groupby(zip(plan, arrays, strict=True), key=lambda pair: pair[0]):
         parts = zip(*(pair for _, pair in run), strict=True)  # thousands of them XLA would compile for a minute

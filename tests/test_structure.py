@@ -133,12 +133,11 @@ def test_every_public_name_is_there_and_explained():
             assert thing.__doc__, name
 
 
-@pytest.mark.slow
-def test_importing_jnn_takes_under_0_3_s_beside_jax_and_optax():
-    code = "import time, jax, optax; t = time.perf_counter(); import jnn; print(time.perf_counter() - t)"
-    command = [sys.executable, "-c", code]
-    seconds = [
-        float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=PACKAGE.parent).stdout)
-        for _ in range(3)
-    ]
-    assert min(seconds) < 0.3
+def test_importing_jnn_loads_little_beside_jax_and_optax():
+    """What is slow to load, plotly among others, waits until it is used; `scripts/bench fit` measures seconds."""
+    code = "import sys, jax, optax; before = {*sys.modules}; import jnn; print(*{*sys.modules} - before)"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    ).stdout
+    loaded = {name.partition(".")[0] for name in printed.split()} - {*sys.stdlib_module_names}
+    assert loaded <= {"jnn", "jax", "numpy", "jaxtyping", "safetensors"}
