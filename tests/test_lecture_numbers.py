@@ -74,14 +74,8 @@ def test_one_step_of_sgd_by_the_triangular_solve(step):
     close(before - 0.01 * np.asarray(jacobian.T @ right), np.ravel(given["after_one_sgd_step_wb"]))
 
 
-@pytest.mark.parametrize(
-    ("layers", "target", "method"),
-    [
-        pytest.param(*run, method, marks=() if method == "auto" or run[0] == 3 else pytest.mark.exhaustive)
-        for run in RUNS
-        for method in jnn.METHODS
-    ],
-)
+@pytest.mark.parametrize("method", jnn.METHODS)
+@pytest.mark.parametrize(("layers", "target"), RUNS)
 def test_the_ten_runs(lecture, layers, target, method):
     run = next(r for r in lecture["runs"] if (r["layers"], r["target"]) == (layers, target))
     grid = np.linspace(0.5, 3, 200, dtype=np.float32)[:, None]

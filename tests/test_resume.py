@@ -197,9 +197,8 @@ PROGRAM = textwrap.dedent("""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("times", [12, pytest.param(30, marks=pytest.mark.exhaustive)])
-def test_killed_at_random_moments_a_run_ends_bit_identical(times, tmp_path):
-    """`kill -9` in start-up, in compilation, in training or in writing, until it has struck so many times."""
+def test_killed_at_thirty_random_moments_a_run_ends_bit_identical(tmp_path):
+    """`kill -9` in start-up, in compilation, in training or in writing, until it has struck thirty times."""
     cache = tmp_path / "cache"
 
     def start(directory, out):
@@ -219,7 +218,7 @@ def test_killed_at_random_moments_a_run_ends_bit_identical(times, tmp_path):
         alone = time.monotonic() - begun
     moments, kills, in_training, finished = random.Random(0), 0, 0, 0
     directory = tmp_path / "run0"
-    while kills < times:
+    while kills < 30:
         before = newest(directory)
         process = start(directory, tmp_path / "parts")
         pause = moments.uniform(0.1, 1.0) * alone
@@ -242,4 +241,4 @@ def test_killed_at_random_moments_a_run_ends_bit_identical(times, tmp_path):
             assert process.returncode == -signal.SIGKILL
     assert start(directory, tmp_path / "parts").wait() == 0
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    assert in_training >= times // 3, in_training  # the others struck while Python started, or while it compiled
+    assert in_training >= 10, in_training  # the others struck while Python started, or while it compiled
