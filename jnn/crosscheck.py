@@ -1,19 +1,18 @@
 """Every way of differentiating a network against every other, and against finite differences."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 
 from jnn import losses, network, triangular
-from jnn.params import Params, layers, sizes
+from jnn.params import Params, sizes
 
 FINITE_DIFFERENCES = "finite differences"
 
@@ -23,6 +22,8 @@ _STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
 _TOLERANCE = {True: 1e-6, False: 1e-10}  # relative: pairs with finite differences, exact pairs
 _ALL_COORDINATES = 512  # up to so many parameters, differences along each one; beyond it, along random directions
 _DIRECTIONS = 64
+
+_Function: TypeAlias = Callable[[Array], Array]
 
 
 class Difference(NamedTuple):
@@ -96,7 +97,7 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
     """
     resolved = losses.resolve(loss)
     with jax.enable_x64(True):  # scoped to this block: nothing global is changed
-        params = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), params)
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         x, y = np.asarray(x), np.asarray(y)
         network.check_example(params, x)
         if y.shape != (n_N := sizes(params)[-1],) and not (y.ndim == 0 and y.dtype.kind in "iu"):
@@ -106,70 +107,68 @@ def crosscheck(params: Params, x: Any, y: Any, *, loss: str | Callable[..., Any]
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"{name} holds NaN or infinity: {values}")
         x, y = jnp.asarray(x, jnp.float64), jnp.asarray(y, None if y.dtype.kind in "iu" else jnp.float64)
-        flat, unravel = _layer_order(params)
+        flat = np.concatenate([np.hstack([s.w.reshape(s.depth, -1), s.b]).ravel() for s in params])
 
         def objective(p: Array, backprop: str = "autodiff") -> Array:
-            prediction = network.forward(unravel(p), x, backprop=backprop)
+            prediction = network.forward(_unravel(params, p), x, backprop=backprop)
             return losses.mean_loss(resolved, prediction[None], y[None])
 
         def states(p: Array, backprop: str = "autodiff") -> Array:
-            return jnp.concatenate([s.ravel() for s in network.hidden_states(unravel(p), x, backprop=backprop)])
+            hidden = network.hidden_states(_unravel(params, p), x, backprop=backprop)
+            return jnp.concatenate([s.ravel() for s in hidden])
 
-        errors, notes = [], []
-        fits = triangular.dense_entries(params) <= triangular.DENSE_LIMIT
-        if fits:
-            L, D = jax.jit(triangular.linear_system)(params, x)[2:]
-            errors += _compare(
-                "Jacobian of all states",
-                {
-                    "autodiff": jax.jit(jax.jacrev(states))(flat),
-                    "dense": solve_triangular(jnp.eye(len(L)) - L, D, lower=True, unit_diagonal=True),
-                    "substitution": jax.jit(jax.jacfwd(lambda p: states(p, "substitution")))(flat),
-                },
-                states,
-                flat,
-                notes,
-            )
+        def solved(p: Array) -> Array:
+            L, D = triangular.linear_system(_unravel(params, p), x)[2:]
+            return solve_triangular(jnp.eye(len(L)) - L, D, lower=True, unit_diagonal=True)
+
+        errors, notes, methods = [], [], ["autodiff", "dense", "substitution", "parallel"]
+        if triangular.dense_entries(params) <= triangular.DENSE_LIMIT:
+            forward_mode = jax.jacfwd(lambda p: states(p, "substitution"))
+            jacobians = {"autodiff": jax.jacrev(states), "dense": solved, "substitution": forward_mode}
+            errors += _compare("Jacobian of all states", jacobians, states, flat, notes)
         else:
-            notes.append(
-                f"left out as too large to assemble (limit {triangular.DENSE_LIMIT:,} entries): dense, Jacobian"
-            )
-        methods = ["autodiff", *(["dense"] if fits else []), "substitution", "parallel"]
-        gradients = {m: jax.jit(jax.grad(lambda p, m=m: objective(p, m)))(flat)[None] for m in methods}
-        errors += _compare("gradient of the loss", gradients, lambda p: objective(p)[None], flat, notes)
+            methods.remove("dense")
+            notes.append(f"left out as too large (limit {triangular.DENSE_LIMIT:,} entries): dense, Jacobian")
+        gradients = {m: jax.grad(lambda p, m=m: objective(p, m)) for m in methods}
+        errors += _compare("gradient of the loss", gradients, objective, flat, notes)
     return Report(tuple(errors), tuple(notes))
 
 
-def _layer_order(params: Params) -> tuple[Array, Callable[[Array], Params]]:
-    """The parameters as one vector, layer by layer: the column order of D. And the way back."""
-    flat, unravel = ravel_pytree(params)
-    index = unravel(jnp.arange(flat.size, dtype=flat.dtype))
-    order = jnp.concatenate([i.ravel() for layer in layers(index) for i in layer]).astype(int)
-    back = jnp.argsort(order)
-    return flat[order], lambda p: unravel(p[back])
+def _unravel(params: Params, p: Array) -> Params:
+    """The network whose parameters are p, layer by layer, Wₗ row by row and then bₗ: the column order of D."""
+    stacks, begin = [], 0
+    for stack in params:
+        depth, n, m = stack.w.shape
+        block = p[begin : (begin := begin + depth * n * (m + 1))].reshape(depth, n * (m + 1))
+        stacks.append(replace(stack, w=block[:, : n * m].reshape(depth, n, m), b=block[:, n * m :]))
+    return tuple(stacks)
 
 
-def _compare(
-    quantity: str, exact: dict[str, Array], f: Callable[[Array], Array], p: Array, notes: list[str]
-) -> list[Difference]:
-    """Every method against every other, and against the finite differences of f at p."""
+def _compare(quantity: str, exact: dict[str, _Function], f: _Function, p: Any, notes: list[str]) -> list[Difference]:
+    """The derivatives of f at p by every method against every other, and against finite differences."""
     if p.size <= _ALL_COORDINATES:
-        directions = jnp.eye(p.size, dtype=p.dtype)
+        directions = np.eye(p.size)
     else:
-        directions = jax.random.normal(jax.random.key(0), (_DIRECTIONS, p.size), p.dtype)
-        directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
-    pairs = [(a, b, exact[a], exact[b]) for a, b in combinations(exact, 2)]
-    difference = jax.jit(lambda v: (f(p + _STEP * v) - f(p - _STEP * v)) / (2 * _STEP))
-    finite = jax.lax.map(difference, directions)
-    pairs += [(a, FINITE_DIFFERENCES, directions @ exact[a].T, finite) for a in exact]
-    differences = []
-    for first, second, a, b in pairs:
-        absolute, size = float(jnp.max(jnp.abs(a - b))), float(jnp.max(jnp.abs(a)))
-        # two zeros agree; where the reference is zero or below float range a relative error says nothing
-        relative = absolute / size if size > 0 else absolute
-        differences.append(Difference(quantity, first, second, absolute, relative))
-    if not all(d.ok for d in differences[-len(exact) :]):
-        right, left = jax.lax.map(lambda v: (f(p + _STEP * v) - f(p), f(p) - f(p - _STEP * v)), directions)
-        if jnp.max(jnp.abs(right - left)) > 1e-3 * _STEP * jnp.max(jnp.abs(finite)):
-            notes.append(f"{quantity}: one-sided differences differ; at a kink there is no derivative")
+        directions = np.random.default_rng(0).standard_normal((_DIRECTIONS, p.size))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+
+    @jax.jit
+    def evaluate(p: Array) -> Any:
+        both_sides = jax.lax.map(lambda v: (f(p + _STEP * v), f(p - _STEP * v)), directions)
+        return {method: derivative(p) for method, derivative in exact.items()}, f(p), *both_sides
+
+    derivatives, here, after, before = jax.tree.map(np.asarray, evaluate(p))
+    with np.errstate(all="ignore"):  # an infinity less an infinity is no agreement
+        finite = (after - before) / (2 * _STEP)
+        pairs = [(a, b, derivatives[a], derivatives[b]) for a, b in combinations(exact, 2)]
+        pairs += [(a, FINITE_DIFFERENCES, directions @ derivatives[a].T, finite) for a in exact]
+        differences = []
+        for first, second, a, b in pairs:
+            absolute, size = float(np.max(np.abs(a - b))), float(np.max(np.abs(a)))
+            # two zeros agree; where the reference is zero or below float range a relative error says nothing
+            relative = absolute / size if size > 0 else absolute
+            differences.append(Difference(quantity, first, second, absolute, relative))
+        kink = np.max(np.abs(after - 2 * here + before)) > 1e-3 * _STEP * np.max(np.abs(finite))
+    if kink and not all(d.ok for d in differences[-len(exact) :]):
+        notes.append(f"{quantity}: one-sided differences differ; at a kink there is no derivative")
     return differences

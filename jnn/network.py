@@ -14,6 +14,8 @@ from jnn import activations, newton, substitution, triangular
 from jnn.choice import Method, check_method, chosen
 from jnn.params import Params, Stack, check_params
 
+compiled = partial(jax.jit, static_argnames="method", inline=True)  # inline: within a user's jit nothing is left of it
+
 
 def forward(
     params: Params,
@@ -44,8 +46,7 @@ def forward(
     >>> forward(params, jnp.array([3.0])).tolist()
     [-6.5]
     """
-    method = check_method(backprop, forward, checkpoint_every)
-    return output(params, check_example(params, x), method)
+    return output(params, check_example(params, x), check_method(backprop, forward, checkpoint_every))
 
 
 def predict(
@@ -71,13 +72,7 @@ def predict(
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
     [[-6.5], [0.5]]
     """
-    X = check_batch(params, x)
-    return _predict(params, X, check_method(backprop, forward, checkpoint_every))
-
-
-@partial(jax.jit, static_argnames="method")
-def _predict(params: Params, x: Array, method: Method) -> Array:
-    return batch_output(params, x, method)
+    return batch_output(params, check_batch(params, x), check_method(backprop, forward, checkpoint_every))
 
 
 def hidden_states(
@@ -95,15 +90,18 @@ def hidden_states(
     >>> [states.tolist() for states in hidden_states(params, jnp.array([3.0]))]
     [[[7.0]], [[-6.5]]]
     """
-    method = check_method(backprop, forward)
-    state = check_example(params, x)
-    if backprop == "dense":
-        every = iter(triangular.dense_states(params, state)[1:])
+    return _hidden_states(params, check_example(params, x), check_method(backprop, forward))
+
+
+@compiled
+def _hidden_states(params: Params, x: Array, method: Method) -> tuple[Array, ...]:
+    if method.backprop == "dense":
+        every = iter(triangular.dense_states(params, x)[1:])
         return tuple(jnp.stack([next(every) for _ in range(stack.depth)]) for stack in params)
     states = []
     for stack in params:
-        states.append(_stack_states(stack, state, chosen(stack, method, batch=1)))
-        state = states[-1][-1]
+        states.append(_stack_states(stack, x, chosen(stack, method, batch=1)))
+        x = states[-1][-1]
     return tuple(states)
 
 
@@ -153,6 +151,7 @@ def _solve_states(params: Params, X: Array) -> tuple[newton.Solution | None, ...
     return tuple(solutions)
 
 
+@compiled
 def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Array, " n_N"]:
     """`forward`, unchecked."""
     if method.backprop == "dense":
@@ -162,8 +161,9 @@ def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Arr
     return x
 
 
+@compiled
 def batch_output(params: Params, X: Float[Array, "batch n_0"], method: Method) -> Float[Array, "batch n_N"]:
-    """`predict`, unchecked and not jitted."""
+    """`predict`, unchecked."""
     if method.backprop == "dense":
         return jax.vmap(partial(output, method=method), (None, 0))(params, X)
     for stack in params:

@@ -54,6 +54,7 @@ def dense_entries(params: Params) -> int:
     return rows * (rows + sum(stack.w.size + stack.b.size for stack in params))
 
 
+@partial(jax.jit, inline=True)
 def linear_system(params: Params, x: Float[Array, " n_0"]) -> LinearSystem:
     """Assemble states, slopes, L and D for one example x (see `LinearSystem`).
 

@@ -49,7 +49,7 @@ def test_gradient_norms_are_those_of_jax(sizes, activation, residual, loss, x64)
         return jnn.losses.mean_loss(jnn.losses.resolve(loss), jnn.predict(p, x), y, weights)
 
     found = diagnostics.gradient_norms(params, x, y, loss=loss, weights=weights)
-    gradient = jax.grad(mean_loss)(params)
+    gradient = jax.jit(jax.grad(mean_loss))(params)
     by_layer = [(np.linalg.norm(w), np.linalg.norm(b)) for w, b in jnn.layers(gradient)]
     np.testing.assert_allclose(np.exp(found.log_weights), [w for w, _ in by_layer], rtol=1e-11)
     np.testing.assert_allclose(np.exp(found.log_biases), [b for _, b in by_layer], rtol=1e-11)
@@ -173,7 +173,7 @@ def test_correlations_of_the_first_layers(x64):
 @pytest.mark.parametrize(("sizes", "activation", "residual"), NETWORKS)
 def test_singular_values_are_those_of_the_product(sizes, activation, residual, x64):
     params, x, _ = problem(sizes, activation, residual)
-    J = np.asarray(jax.jacobian(lambda x: jnn.forward(params, x))(x[0]))
+    J = np.asarray(jax.jit(jax.jacobian(lambda x: jnn.forward(params, x)))(x[0]))
     found = np.exp(diagnostics.log_singular_values(params, x[0], tolerance=1e-12, sweeps=200))
     expected = np.linalg.svd(J, compute_uv=False)
     np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-6)

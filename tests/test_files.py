@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from safetensors.numpy import save as serialize
 
@@ -30,7 +31,7 @@ def bent(z):
 
 @cache
 def network(sizes, residual, dtype):
-    return jnn.init_network_params(sizes, KEY, residual=residual, dtype=dtype)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), oracles.network(list(sizes), residual=residual))
 
 
 def bits(params):

@@ -177,11 +177,11 @@ def test_residual_layers_keep_their_size_at_any_depth(name, activation):
         return
     params = jnn.init_network_params([16] * 3_002, jax.random.key(0), activation=activation, residual=True, init=name)
     x = jax.random.normal(jax.random.key(1), (20, 16))
-    states = jax.vmap(lambda x: jnn.hidden_states(params, x)[0][-1])(x)
+    states = jax.jit(jax.vmap(lambda x: jnn.hidden_states(params, x)[0][-1]))(x)
     assert 0.3 < float(jnp.std(states)) < 4
     if name == "rezero":
         np.testing.assert_array_equal(states, x)
-    gradient = jax.grad(lambda x: jnp.sum(jnn.forward(params, x)))(x[0])
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnn.forward(params, x))))(x[0])
     assert 0.03 < float(jnp.linalg.norm(gradient)) < 30
 
 

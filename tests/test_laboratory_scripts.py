@@ -38,8 +38,8 @@ def test_back_substitution_written_out_is_gradient_descent(trainability, depth, 
         logits = p["readout"] @ x_l + p["readout_b"]
         return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(logits, axis=0), 0))
 
-    moved = trainability.step(p, depth, x, y, 0.3)
-    for name, gradient in jax.grad(loss)(p).items():
+    moved = jax.jit(trainability.step)(p, depth, x, y, 0.3)
+    for name, gradient in jax.jit(jax.grad(loss))(p).items():
         np.testing.assert_allclose(moved[name], p[name] - 0.3 * gradient, atol=1e-12, err_msg=name)
 
 

@@ -24,7 +24,7 @@ def test_hidden_pre_activations_have_unit_variance(sizes, activation, residual, 
     )
     x = jax.random.normal(jax.random.key(1), (50, sizes[0]))
     scaled = jnn.lsuv(params, x)
-    states = [np.stack(column) for column in zip(*(oracles.states(scaled, row) for row in x), strict=True)]
+    states = [np.asarray(s) for s in jax.jit(jax.vmap(oracles.states, (None, 0)))(scaled, x)]
     for (w, _), state in list(zip(jnn.layers(scaled), [np.asarray(x), *states], strict=False))[:-1]:
         assert np.std(state @ np.asarray(w).T) == pytest.approx(1, rel=1e-10)
     for before, after in zip(params, scaled, strict=True):
