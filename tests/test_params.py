@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 
 import jnn
@@ -33,6 +34,22 @@ def test_runs_of_equal_layers_become_one_stack(sizes, depths):
     assert [b.shape for _, b in jnn.layers(params)] == [(n,) for n in sizes[1:]]
     assert {stack.activation for stack in params[:-1]} <= {"tanh"}
     assert params[-1].activation == "identity"
+
+
+@pytest.mark.parametrize("init", ["glorot_normal", "orthogonal"])
+def test_layers_drawn_in_a_loop_are_those_drawn_at_once(init, monkeypatch):
+    """The one on CPUs, the other on accelerators."""
+
+    def drawn():
+        jnn.params._draw.clear_cache()
+        return jnn.init_network_params([3, 5, 5, 5, 5, 1], KEY, init=init)
+
+    in_a_loop = drawn()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    at_once = drawn()
+    jnn.params._draw.clear_cache()
+    assert "scan" not in str(jax.make_jaxpr(lambda: jnn.init_network_params([3, 6, 6, 1], KEY))())
+    assert oracles.apart(in_a_loop, at_once) < 1e-6
 
 
 @pytest.mark.parametrize("residual", [False, True])
