@@ -13,7 +13,7 @@ def trainability(
     accuracy: ArrayLike,
     *,
     limit: tuple[ArrayLike, ArrayLike] | None = None,
-    limit_name: str = "6 ξ_c",
+    limit_name: str = "6 ξ<sub>c</sub>",
     title: str = "How deep can it be trained?",
 ) -> go.Figure:
     """The accuracy reached, over weight variance and depth, and the depth that theory allows drawn over it.
@@ -30,7 +30,7 @@ def trainability(
 
     >>> figure = trainability([1.0, 2.0], [10, 20], [[0.9, 1.0], [0.1, 0.8]], limit=([1.0, 2.0], [12.0, 40.0]))
     >>> [trace.name for trace in figure.data]
-    ['accuracy', '6 ξ_c']
+    ['accuracy', '6 ξ<sub>c</sub>']
     """
     w, depth, z = vector("sigma_w2", sigma_w2), vector("depths", depths), numbers("accuracy", accuracy)
     if z.shape != (depth.size, w.size):
