@@ -155,7 +155,9 @@ def _measured(cell: Cell, peers: Peers, *, seconds: float) -> tuple[dict[str, Ti
     for name, contestant in contestants.items():
         what = f"depth {cell.depth}, width {cell.width}, batch {cell.batch}: {name}"
         assert_close(reference, contestant.gradient(), 1e-3, what)
-    times = race({name: c.seconds for name, c in contestants.items()}, seconds=seconds, rounds=10, clock=lambda run: run())
+    times = race(
+        {name: c.seconds for name, c in contestants.items()}, seconds=seconds, rounds=10, clock=lambda run: run()
+    )
     times = {name: t._replace(compile=max(0.0, first[name] - t.minimum)) for name, t in times.items()}
     return times, {name: c.remark for name, c in contestants.items()}
 
