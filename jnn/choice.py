@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 
 from jnn.params import Stack
+from jnn.substitution import columns
 
 METHODS = ("auto", "autodiff", "dense", "substitution", "parallel", "fused")
 FORWARD = ("sequential", "newton")
@@ -67,7 +68,8 @@ def states_leave_the_cache(depth: int, width: int, batch: int) -> bool:
     16 MiB of states come from memory that has to be had first, page by page; narrow layers are computed sooner. At
     depth 10,000, width 16, batch 32 the gradient takes 3.9 in place of 5.3 µs a layer; at width 32 it takes longer.
     """
-    return jax.default_backend() == "cpu" and 1 < width <= 16 and batch > 1 and depth * width * batch > 2**22
+    narrow = jax.default_backend() == "cpu" and 1 < width <= 16
+    return narrow and batch > 1 and depth * width * columns(width, batch) > 2**22
 
 
 # On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The parallel solve has

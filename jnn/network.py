@@ -171,7 +171,9 @@ def batch_output(params: Params, X: Float[Array, "batch n_0"], method: Method) -
         if of_stack.backprop == "autodiff":
             X = jax.vmap(partial(_stack_output, method=of_stack), (None, 0))(stack, X)
         else:
-            X = _stack_output(stack, X.T, of_stack).T
+            by_substitution = of_stack.backprop == "substitution" and of_stack.forward == "sequential"
+            x = substitution.filled(X.T) if by_substitution else X.T
+            X = _stack_output(stack, x, of_stack).T[: len(X)]
     return X
 
 

@@ -69,8 +69,7 @@ def linear_system(params: Params, x: Float[Array, " n_0"]) -> LinearSystem:
     rows, columns = sum(sizes(params)[1:]), sum(stack.w.size + stack.b.size for stack in params)
     L = jnp.zeros((rows, rows), params[0].w.dtype)
     D = jnp.zeros((rows, columns), params[0].w.dtype)
-    states, slopes = [x], []
-    row, column = 0, 0
+    states, slopes, row, column = [x], [], 0, 0
     kinds = (stack for stack in params for _ in range(stack.depth))
     for (w, b), stack in zip(layers(params), kinds, strict=True):
         h = activations.resolve(stack.activation)

@@ -7,7 +7,7 @@ import oracles
 import pytest
 
 import jnn
-from jnn import choice
+from jnn import choice, substitution
 from jnn.choice import Method
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal((5, 2)))
@@ -66,6 +66,17 @@ def test_states_that_leave_the_cache_are_computed_again():
     assert choice.chosen(deep, Method(), batch=2**13).checkpoint_every == 10
     assert choice.chosen(deep, Method(checkpoint_every=7), batch=2**13).checkpoint_every == 7
     assert choice.chosen(deep, Method("substitution"), batch=2**13).checkpoint_every is None
+
+
+@pytest.mark.parametrize(
+    ("width", "batch", "columns"),
+    [(8, 0, 0), (8, 1, 1), (8, 3, 3), (8, 4, 8), (8, 8, 8), (16, 10, 16), (32, 100, 104), (2, 10, 10), (64, 10, 10)],
+)
+def test_substitution_fills_vector_registers(width, batch, columns, monkeypatch):
+    assert substitution.columns(width, batch) == columns
+    assert substitution.filled(jnp.ones((width, batch))).shape == (width, columns)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert substitution.columns(width, batch) == batch
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -278,6 +278,34 @@ def test_predict_is_forward_on_every_row(sizes, residual, method, x64):
     mapped = jax.vmap(lambda x: jnn.forward(params, x, backprop=method))(X)
     assert oracles.apart(loop, mapped) < EXACT
     assert jnn.predict(params, X[:0], backprop=method).shape == (0, sizes[-1])
+
+
+@pytest.mark.parametrize("batch", [4, 5, 8, 9])
+@pytest.mark.parametrize(("residual", "every"), [(False, None), (True, None), (False, 3)])
+def test_columns_that_fill_up_a_batch_leave_no_trace(batch, residual, every, x64):
+    """Substitution computes 8 columns for 5; neither the outputs nor any gradient may know of the other three."""
+    params = oracles.network([3, *[4] * 8, 2], "tanh", residual)
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((batch, 3)))
+
+    def loss(predict, params, X):
+        y = predict(params, X)
+        return jnp.sum(jnp.cos(y) * jnp.arange(1.0, batch + 1)[:, None]), y
+
+    rows = jax.vmap(partial(jnn.forward, backprop="autodiff"), (None, 0))
+    columns = partial(jnn.predict, backprop="substitution", checkpoint_every=every)
+    by_rows, by_columns = (
+        jax.jit(jax.value_and_grad(partial(loss, how), (0, 1), has_aux=True))(params, X) for how in (rows, columns)
+    )
+    assert oracles.apart(by_rows, by_columns) < EXACT
+
+
+def test_columns_that_fill_up_a_batch_bring_no_state_of_their_own(x64):
+    """h = √|z| has no slope at z = 0, where zeros in those columns would put it."""
+    weights = oracles.network([4, *[4] * 5])
+    params = tuple(jnn.Stack(s.w, jnp.zeros_like(s.b), lambda z: jnp.sqrt(jnp.abs(z)), False) for s in weights)
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((5, 4)))
+    gradient = jax.jit(jax.grad(lambda p: jnp.sum(jnn.predict(p, X))))(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 @pytest.mark.parametrize("method", jnn.METHODS)
