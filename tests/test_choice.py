@@ -69,14 +69,17 @@ def test_states_that_leave_the_cache_are_computed_again():
 
 
 @pytest.mark.parametrize(
-    ("width", "batch", "columns"),
-    [(8, 0, 0), (8, 1, 1), (8, 3, 3), (8, 4, 8), (8, 8, 8), (16, 10, 16), (32, 100, 104), (2, 10, 10), (64, 10, 10)],
-)
-def test_substitution_fills_vector_registers(width, batch, columns, monkeypatch):
-    assert substitution.columns(width, batch) == columns
-    assert substitution.filled(jnp.ones((width, batch))).shape == (width, columns)
+    ("width", "batch", "dtype", "columns"),
+    [(8, 0, "float32", 0), (8, 1, "float32", 1), (8, 3, "float32", 3), (8, 4, "float32", 8), (8, 8, "float32", 8),
+     (16, 10, "float32", 16), (32, 100, "float32", 104), (2, 10, "float32", 10), (64, 10, "float32", 10),
+     (8, 9, "float64", 12), (8, 4, "float64", 4), (8, 10, "bfloat16", 16)],
+)  # fmt: skip
+def test_substitution_fills_vector_registers(width, batch, dtype, columns, monkeypatch, x64):
+    x = jnp.ones((width, batch), dtype)
+    assert substitution.columns(width, batch, x.dtype) == columns
+    assert substitution.filled(x).shape == (width, columns)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert substitution.columns(width, batch) == batch
+    assert substitution.filled(x).shape == (width, batch)
 
 
 @pytest.mark.parametrize(

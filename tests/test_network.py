@@ -280,10 +280,10 @@ def test_predict_is_forward_on_every_row(sizes, residual, method, x64):
     assert jnn.predict(params, X[:0], backprop=method).shape == (0, sizes[-1])
 
 
-@pytest.mark.parametrize("batch", [4, 5, 8, 9])
+@pytest.mark.parametrize("batch", [4, 5, 7, 9])
 @pytest.mark.parametrize(("residual", "every"), [(False, None), (True, None), (False, 3)])
 def test_columns_that_fill_up_a_batch_leave_no_trace(batch, residual, every, x64):
-    """Substitution computes 8 columns for 5; neither the outputs nor any gradient may know of the other three."""
+    """Substitution computes 8 columns for 5; neither the outputs nor any gradient may know of the others."""
     params = oracles.network([3, *[4] * 8, 2], "tanh", residual)
     X = jnp.asarray(np.random.default_rng(0).standard_normal((batch, 3)))
 
