@@ -1,4 +1,4 @@
-"""For every test and doctest: shapes checked at run time, and the names that a docstring's examples use."""
+"""For every test and doctest: shapes checked at run time, and names that examples use."""
 
 import jaxtyping
 

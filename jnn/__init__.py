@@ -1,70 +1,67 @@
 """jnn: a neural network is a lower-triangular system, (I − L) dx = D dp.
 
-The contents page. `jnn.figures` draws and `jnn.theory` predicts; both are imported only when asked for.
+The contents page, chapter by chapter. `jnn.theory` predicts and `jnn.figures` draws; both are
+imported only when asked for.
 """
 
-from jnn import data, diagnostics, metrics, penalties
-from jnn.activations import ACTIVATIONS
-from jnn.any_layer import deep
-from jnn.checkpoints import Checkpoint
-from jnn.choice import METHODS
-from jnn.classification import ClassificationReport, classification_report
-from jnn.crosscheck import Report, crosscheck
-from jnn.diagnose import Diagnosis, diagnose
-from jnn.files import load, save
-from jnn.initializers import INITIALIZERS
-from jnn.layer_sequential import lsuv
-from jnn.losses import LOSSES
-from jnn.metrics import METRICS, evaluate
-from jnn.network import forward, hidden_states, linear_system, predict, solve_states
-from jnn.optimizers import OPTIMIZERS
-from jnn.params import Params, Stack, from_layers, init_network_params, layers, sizes
-from jnn.readout import polynomial_features, solve_readout
-from jnn.results import Fit
-from jnn.stopping import Plateau
-from jnn.training import fit
-from jnn.triangular import LinearSystem
+from importlib.metadata import version as _version
 
-__version__ = "0.1.0"
+# What is to be made small, and what is measured beside it
+# Rows and streams of them
+# Training
+# What can be measured in a network
+from jnn import (
+    data as data,
+    diagnostics as diagnostics,
+    losses as losses,
+    metrics as metrics,
+    optimizers as optimizers,
+    penalties as penalties,
+)
+from jnn.activations import ACTIVATIONS as ACTIVATIONS
+from jnn.building import from_layers as from_layers, init_network_params as init_network_params
+from jnn.data import Stream as Stream, polynomial_features as polynomial_features
+from jnn.diagnostics import Diagnosis as Diagnosis, diagnose as diagnose
 
-__all__ = [
-    "ACTIVATIONS",
-    "INITIALIZERS",
-    "LOSSES",
-    "METHODS",
-    "METRICS",
-    "OPTIMIZERS",
-    "Checkpoint",
-    "ClassificationReport",
-    "Diagnosis",
-    "Fit",
-    "LinearSystem",
-    "Params",
-    "Plateau",
-    "Report",
-    "Stack",
-    "classification_report",
-    "crosscheck",
-    "data",
-    "deep",
-    "diagnose",
-    "diagnostics",
-    "evaluate",
-    "fit",
-    "forward",
-    "from_layers",
-    "hidden_states",
-    "init_network_params",
-    "layers",
-    "linear_system",
-    "load",
-    "lsuv",
-    "metrics",
-    "penalties",
-    "polynomial_features",
-    "predict",
-    "save",
-    "sizes",
-    "solve_readout",
-    "solve_states",
-]
+# What is kept
+from jnn.files import Checkpoint as Checkpoint, load as load, save as save
+from jnn.initializers import INITIALIZERS as INITIALIZERS
+from jnn.losses import LOSSES as LOSSES
+from jnn.metrics import (
+    METRICS as METRICS,
+    ClassificationReport as ClassificationReport,
+    classification_report as classification_report,
+)
+from jnn.optimizers import OPTIMIZERS as OPTIMIZERS
+
+# What a network is: stacks of equal layers
+from jnn.params import Params as Params, Stack as Stack, layers as layers, sizes as sizes
+from jnn.training import (
+    Fit as Fit,
+    Plateau as Plateau,
+    Stop as Stop,
+    evaluate as evaluate,
+    fit as fit,
+    lsuv as lsuv,
+    solve_readout as solve_readout,
+)
+
+# What it computes: the triangular system, its rule, its solvers
+from jnn.triangular import (
+    METHODS as METHODS,
+    ForwardPass as ForwardPass,
+    LinearSystem as LinearSystem,
+    Method as Method,
+    Report as Report,
+    crosscheck as crosscheck,
+    deep as deep,
+    forward as forward,
+    forward_pass as forward_pass,
+    hidden_states as hidden_states,
+    linear_system as linear_system,
+    predict as predict,
+    probabilities as probabilities,
+    solve_states as solve_states,
+)
+
+__version__ = _version("jnn")

@@ -1,7 +1,8 @@
-"""Activations h and their slopes h', written by hand and elementwise.
+"""Activations h and their slopes h', by name, written by hand and elementwise.
 
-A network's Jacobians need both the value x = h(z) and the slope δ = h'(z). Each named activation is therefore a pair.
-For a function of the user's, the slope is its derivative by `jax.jvp`.
+A network's Jacobians need the value x = h(z) and the slope δ = h'(z); theorems need to know what
+kind of function h is. An `Activation` holds both. Of a function of the user's, the slope is found
+by `jax.jvp`, and nothing else is claimed.
 """
 
 from collections.abc import Callable
@@ -14,18 +15,27 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import erf
 
-ActivationLike: TypeAlias = str | Callable[[Array], Array]
+from jnn import checks
+
+Elementwise: TypeAlias = Callable[[Array], Array]
+ActivationLike: TypeAlias = str | Elementwise
 
 
 class Activation(NamedTuple):
-    """Elementwise functions: the value h(z), the slope h'(z), and the slope as a function of the value.
+    """A function h of every entry by itself, and what is known of it.
 
-    The last is there where it loses no digit against h'(z): a network then need not keep z for its adjoints.
+    No field has a default: what is not known of a new activation has to be said, not assumed.
     """
 
-    value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
-    slope_of_value: Callable[[Array], Array] | None = None
+    value: Elementwise  # h(z)
+    slope: Elementwise  # h'(z)
+    # h' from h(z), where that loses no digit: then z can be let go
+    slope_of_value: Elementwise | None
+    start: str  # the plain initializer that suits it, such as "glorot_uniform"
+    monotone: bool  # whether h never falls
+    kinks: tuple[float, ...]  # where h' jumps
+    family: str | None  # of theorems: "affine", "relu", "relu-like"; None: no such theorem applies
+    probability: bool  # whether h(z) lies in (0, 1) and is read as a probability
 
 
 def _sigmoid_slope_of_value(s: Array) -> Array:
@@ -45,8 +55,8 @@ def _tanh_slope(z: Array) -> Array:
 
 
 def _elu(z: Array, scale: float, alpha: float) -> Array:
-    # expm1 only ever sees z ≤ 0: an overflow in the branch not taken would turn the derivative into NaN. And not by
-    # minimum(z, 0), whose derivative at 0 is ½ to JAX.
+    # expm1 only ever sees z ≤ 0: an overflow in the branch not taken would turn the derivative into
+    # NaN. And not by minimum(z, 0), whose derivative at 0 is ½ to JAX.
     return scale * jnp.where(z > 0, z, alpha * jnp.expm1(jnp.where(z > 0, 0.0, z)))
 
 
@@ -82,31 +92,74 @@ def _hard_tanh_slope(z: Array) -> Array:
 _SELU = {"scale": 1.0507009873554805, "alpha": 1.6732632423543772}  # Klambauer et al. 2017
 _LECUN = 1.7159  # LeCun et al. 1998: maps ±1 to ±1 and has its largest curvature there
 
+
+def _slopes_of_leaky(below: float) -> tuple[Elementwise, Elementwise]:
+    slope = partial(_leaky_slope, below=below)
+    return slope, slope  # the value has the sign of z, which is all that it takes
+
+
+# value, slope, slope of value; start, monotone, kinks, family, probability
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda z: z, jnp.ones_like, jnp.ones_like),
-    "sigmoid": Activation(jax.nn.sigmoid, _sigmoid_slope, _sigmoid_slope_of_value),
-    "tanh": Activation(jnp.tanh, _tanh_slope, _tanh_slope_of_value),
-    "relu": Activation(partial(_leaky, below=0.0), *2 * [partial(_leaky_slope, below=0.0)]),
-    "leaky_relu": Activation(partial(_leaky, below=0.01), *2 * [partial(_leaky_slope, below=0.01)]),
-    "elu": Activation(partial(_elu, scale=1.0, alpha=1.0), partial(_elu_slope, scale=1.0, alpha=1.0)),
-    "selu": Activation(partial(_elu, **_SELU), partial(_elu_slope, **_SELU)),
-    "gelu": Activation(lambda z: z * _normal_cdf(z), _gelu_slope),
-    "silu": Activation(lambda z: z * jax.nn.sigmoid(z), _silu_slope),
-    "softplus": Activation(lambda z: jnp.logaddexp(z, 0.0), jax.nn.sigmoid),
-    "softsign": Activation(lambda z: z / (1 + jnp.abs(z)), lambda z: 1 / (1 + jnp.abs(z)) ** 2),
-    "erf": Activation(erf, lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-z * z)),
-    "hard_tanh": Activation(jax.nn.hard_tanh, _hard_tanh_slope),
+    "identity": Activation(
+        lambda z: z, jnp.ones_like, jnp.ones_like, "glorot_uniform", True, (), "affine", False
+    ),
+    "sigmoid": Activation(
+        jax.nn.sigmoid, _sigmoid_slope, _sigmoid_slope_of_value,
+        "glorot_uniform", True, (), None, True
+    ),
+    "tanh": Activation(
+        jnp.tanh, _tanh_slope, _tanh_slope_of_value, "glorot_uniform", True, (), None, False
+    ),
+    "relu": Activation(
+        partial(_leaky, below=0.0), *_slopes_of_leaky(0.0),
+        "he_uniform", True, (0.0,), "relu", False
+    ),
+    "leaky_relu": Activation(
+        partial(_leaky, below=0.01), *_slopes_of_leaky(0.01),
+        "he_uniform", True, (0.0,), "relu-like", False
+    ),
+    "elu": Activation(
+        partial(_elu, scale=1.0, alpha=1.0), partial(_elu_slope, scale=1.0, alpha=1.0), None,
+        "he_uniform", True, (), "relu-like", False
+    ),
+    "selu": Activation(
+        partial(_elu, **_SELU), partial(_elu_slope, **_SELU), None,
+        "lecun_normal", True, (0.0,), "relu-like", False
+    ),
+    "gelu": Activation(
+        lambda z: z * _normal_cdf(z), _gelu_slope, None, "he_uniform", False, (), None, False
+    ),
+    "silu": Activation(
+        lambda z: z * jax.nn.sigmoid(z), _silu_slope, None, "he_uniform", False, (), None, False
+    ),
+    "softplus": Activation(
+        lambda z: jnp.logaddexp(z, 0.0), jax.nn.sigmoid, None,
+        "glorot_uniform", True, (), "relu-like", False
+    ),
+    "softsign": Activation(
+        lambda z: z / (1 + jnp.abs(z)), lambda z: 1 / (1 + jnp.abs(z)) ** 2, None,
+        "glorot_uniform", True, (), None, False
+    ),
+    "erf": Activation(
+        erf, lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-z * z), None,
+        "glorot_uniform", True, (), None, False
+    ),
+    "hard_tanh": Activation(
+        jax.nn.hard_tanh, _hard_tanh_slope, None,
+        "glorot_uniform", True, (-1.0, 1.0), None, False
+    ),
     "lecun_tanh": Activation(
         lambda z: _LECUN * jnp.tanh(2 / 3 * z),
         lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z),
         lambda x: _LECUN * 2 / 3 * _tanh_slope_of_value(x / _LECUN),
+        "glorot_uniform", True, (), None, False
     ),
-    "sin": Activation(jnp.sin, jnp.cos),
-}
+    "sin": Activation(jnp.sin, jnp.cos, None, "glorot_uniform", False, (), None, False),
+}  # fmt: skip
 
 
-def resolve(activation: str | Callable[[Array], Array]) -> Activation:
-    """The pair (h, h') of a named activation, or of an elementwise function of your own.
+def resolve(activation: ActivationLike) -> Activation:
+    """What is known of a named activation, or of an elementwise function of your own.
 
     Args:
       activation: one of `ACTIVATIONS`, or a function z -> h(z) that acts on each entry by itself.
@@ -120,16 +173,18 @@ def resolve(activation: str | Callable[[Array], Array]) -> Activation:
     12.0
     """
     if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}, or a function")
-        return ACTIVATIONS[activation]
-    if not callable(activation):
-        raise TypeError(f"activation must be a name or a function, got {activation!r}")
-    return Activation(activation, lambda z: jax.jvp(activation, (z,), (jnp.ones_like(z),))[1])
+        also = 'a function (softmax mixes entries: it is for the readout, output="softmax")'
+        return ACTIVATIONS[checks.known("activation", activation, ACTIVATIONS, otherwise=also)]
+    h = checks.function("activation", activation, "a name or a function")
+
+    def slope(z: Array) -> Array:
+        return jax.jvp(h, (z,), (jnp.ones_like(z),))[1]
+
+    return Activation(h, slope, None, "glorot_uniform", False, (), None, False)
 
 
-def check(activation: str | Callable[[Array], Array]) -> None:
-    """Refuse an activation that is unknown, or that mixes entries (softmax, say): its slope would be no vector δ.
+def check(activation: ActivationLike) -> None:
+    """Raise unless it is an activation: known by name, or a function that does not mix entries.
 
     Raises:
       ValueError: the name is unknown, or the function is not elementwise.
@@ -144,11 +199,18 @@ def check(activation: str | Callable[[Array], Array]) -> None:
     try:
         kind = jax.eval_shape(h, z)
     except Exception as error:
-        raise ValueError(f"activation {activation!r} must be a JAX function of one array: {error!r}") from error
-    if not (isinstance(kind, jax.ShapeDtypeStruct) and jnp.issubdtype(kind.dtype, jnp.floating)):
-        raise ValueError(f"activation {activation!r} must return an array of floating-point numbers, got {kind}")
-    together, alone = h(z), [h(z[i : i + 1]) for i in range(4)]
-    if jnp.shape(together) != (4,) or not np.allclose(together, jnp.concatenate(alone), atol=1e-5, equal_nan=True):
         raise ValueError(
-            f"activation {activation!r} must act on each entry by itself: h of a vector differs from h of its entries"
+            f"activation {activation!r} must be a JAX function of one array: {error!r}"
+        ) from error
+    if not isinstance(kind, jax.ShapeDtypeStruct) or not jnp.issubdtype(kind.dtype, jnp.floating):
+        raise ValueError(
+            f"activation {activation!r} must return an array of floating-point numbers, got {kind}"
+        )
+    together, alone = h(z), [h(z[i : i + 1]) for i in range(4)]
+    if jnp.shape(together) != (4,) or not np.allclose(
+        together, jnp.concatenate(alone), atol=1e-5, equal_nan=True
+    ):
+        raise ValueError(
+            f"activation {activation!r} must act on each entry by itself: h of a vector differs "
+            'from h of its entries (softmax is for the readout, output="softmax")'
         )

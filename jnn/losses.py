@@ -1,13 +1,13 @@
 """Losses of a prediction ŷ and a target y, by name, on `optax.losses`.
 
-A loss compares *one* example: `each(prediction: (n_N,), target)`. Whatever shape it returns is averaged over outputs
-and examples, so elementwise losses (squared error) and losses per example (cross-entropy) both fit, as does any
-function of the user's. `finish` then acts on the average (the root of `rmse`).
+A loss compares *one* example: `each(prediction: (n_N,), target)`. Whatever shape it returns is
+averaged over outputs and examples, so losses of an entry (squared error) and of an example
+(cross-entropy) both fit. `finish` then acts on the average (the root of `rmse`).
 """
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,53 @@ import numpy as np
 import optax
 from jax import Array
 
+from jnn import checks
+from jnn.checks import Real, Thing
+
+Each: TypeAlias = Callable[[Array, Array], Array]
+
+
+class Domain(NamedTuple):
+    """The targets that a loss is made for; outside of them its numbers mean nothing."""
+
+    words: str
+    holds: Callable[[np.ndarray], Any]
+
 
 class Loss(NamedTuple):
-    """One example's loss, and what is done to the average over examples."""
+    """One example's loss, what is done to the average over examples, and what is known of it.
 
-    each: Callable[[Array, Array], Array]
-    finish: Callable[[Array], Array] = lambda mean: mean
+    No field has a default: what is not known of a new loss has to be said, not assumed.
+    """
+
+    each: Each
+    finish: Callable[[Array], Array]
+    takes: str | None  # what predictions are to it, a key of _REMEDIES; None: whatever they are
+    domain: Domain | None  # of (n, n_N) targets; None: all numbers
+    labels: bool  # whether targets may be integer labels (n,)
+    chance: Callable[[int], float] | None  # y of knowing nothing, by n_N, where ℓ is linear in y
+    scale: float | None  # s where ℓ = s/2 (ŷ − y)²; None: not a square
+    measured: "Loss | None"  # what validation takes in its place; None: itself
+
+
+LossLike: TypeAlias = str | Loss | Callable[..., Any]
+
+
+def _mean(mean: Array) -> Array:
+    return mean
+
+
+def _root(mean: Array) -> Array:
+    # the slope of √ at 0 is infinite: a perfect fit has gradient 0 here, not NaN
+    zero = mean == 0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, mean)))
+
+
+def _of_difference(
+    each: Each, scale: float | None = None, finish: Callable[[Array], Array] = _mean
+) -> Loss:
+    """A loss of ŷ − y, for any numbers."""
+    return Loss(each, finish, None, None, False, None, scale, None)
 
 
 def _cross_entropy(logits: Array, target: Array) -> Array:
@@ -30,27 +71,65 @@ def _cross_entropy(logits: Array, target: Array) -> Array:
     return optax.losses.softmax_cross_entropy(logits, target)
 
 
-def _root(mean: Array) -> Array:
-    # the slope of √ at 0 is infinite: a perfect fit has gradient 0 here, not NaN
-    zero = mean == 0
-    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, mean)))
+def _log(p: Array) -> Array:
+    """ln p, finite where p has underflowed to 0; its slope is 0 there."""
+    return jnp.log(jnp.maximum(p, jnp.finfo(p.dtype).tiny))
+
+
+def _log_loss(p: Array, target: Array) -> Array:
+    """−log p[label] of probabilities p."""
+    return -_log(p)[target] if target.ndim == 0 else -jnp.sum(target * _log(p))
+
+
+def _binary_log_loss(p: Array, y: Array) -> Array:
+    return -y * _log(p) - (1 - y) * _log(1 - p)
+
+
+_ROWS = Domain(
+    "labels, or rows of probabilities that sum to 1",
+    lambda y: (y >= 0).all() and np.allclose(y.sum(axis=1, dtype=float), 1, atol=1e-2),  # bfloat16
+)
+_UNIT = Domain("between 0 and 1", lambda y: (y >= 0) & (y <= 1))
+_COUNTS = Domain("counts of at least 0", lambda y: y >= 0)
+
+
+def _uniform(n_out: int) -> float:
+    return 1 / n_out
+
+
+def _half(_: int) -> float:
+    return 0.5
 
 
 LOSSES: dict[str, Loss] = {
-    "half_mse": Loss(lambda p, y: 0.5 * (p - y) ** 2),  # the lecture's ½(ŷ − y)²: its derivative is ŷ − y
-    "mse": Loss(lambda p, y: (p - y) ** 2),
-    "mae": Loss(lambda p, y: (p - y) * jnp.sign(p - y)),  # |ŷ − y| with slope 0 at 0, where that of jnp.abs is 1
-    "rmse": Loss(lambda p, y: (p - y) ** 2, _root),
-    "huber": Loss(lambda p, y: optax.losses.huber_loss(p, y)),
-    "log_cosh": Loss(lambda p, y: optax.losses.log_cosh(p, y)),
-    "cross_entropy": Loss(_cross_entropy),
-    "binary_cross_entropy": Loss(lambda p, y: optax.losses.sigmoid_binary_cross_entropy(p, y)),
-    "poisson": Loss(lambda p, y: jnp.exp(p) - y * p),  # −log likelihood of a count y at rate exp ŷ, up to log y!
-}
+    # the lecture's ½(ŷ − y)²: its derivative is ŷ − y
+    "half_mse": _of_difference(lambda p, y: 0.5 * (p - y) ** 2, scale=1.0),
+    "mse": _of_difference(lambda p, y: (p - y) ** 2, scale=2.0),
+    # |ŷ − y| with slope 0 at 0, where that of jnp.abs is 1
+    "mae": _of_difference(lambda p, y: (p - y) * jnp.sign(p - y)),
+    "rmse": _of_difference(lambda p, y: (p - y) ** 2, finish=_root),
+    "huber": _of_difference(lambda p, y: optax.losses.huber_loss(p, y)),
+    "log_cosh": _of_difference(lambda p, y: optax.losses.log_cosh(p, y)),
+    # of logits: the network ends in the identity, and `jnn.probabilities` says what it means
+    "cross_entropy": Loss(_cross_entropy, _mean, "logits", _ROWS, True, _uniform, None, None),
+    "binary_cross_entropy": Loss(
+        lambda p, y: optax.losses.sigmoid_binary_cross_entropy(p, y),
+        _mean, "logits", _UNIT, False, _half, None, None
+    ),
+    # of probabilities: the network ends in softmax or sigmoid
+    "log_loss": Loss(_log_loss, _mean, "a distribution", _ROWS, True, _uniform, None, None),
+    "binary_log_loss": Loss(
+        _binary_log_loss, _mean, "probabilities", _UNIT, False, _half, None, None
+    ),
+    # −log likelihood of a count y at rate exp ŷ, up to log y!
+    "poisson": Loss(
+        lambda p, y: jnp.exp(p) - y * p, _mean, "log rates", _COUNTS, False, None, None, None
+    ),
+}  # fmt: skip
 
 
-def resolve(loss: str | Callable[[Array, Array], Array] | Loss) -> Loss:
-    """The loss of that name, or a function of your own, `(prediction: (n_N,), target) -> loss of one example`.
+def resolve(loss: LossLike) -> Loss:
+    """The loss of that name, or a function of your own, `(prediction: (n_N,), target) -> ℓ`.
 
     A `Loss`, as from `smoothed`, is let through.
 
@@ -61,74 +140,67 @@ def resolve(loss: str | Callable[[Array, Array], Array] | Loss) -> Loss:
     >>> resolve("half_mse").each(3.0, 1.0)
     2.0
     """
-    if isinstance(loss, str):
-        if loss not in LOSSES:
-            raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}, or a function of one example")
-        return LOSSES[loss]
     if isinstance(loss, Loss):
         return loss
-    if not callable(loss):
-        raise TypeError(f"loss must be a name or a function of (prediction, target), got {loss!r}")
-    return Loss(loss)
+    if isinstance(loss, str):
+        return LOSSES[checks.known("loss", loss, LOSSES, otherwise="a function of one example")]
+    each = checks.function("loss", loss, "a name or a function of (prediction, target)")
+    return Loss(each, _mean, None, None, True, None, None, None)
 
 
-# Losses of probabilities, and what each output's target is for a network that knows nothing, by the number of outputs.
-_CHANCE: dict[str, Callable[[int], float]] = {
-    "cross_entropy": lambda n_out: 1 / n_out,
-    "binary_cross_entropy": lambda _: 0.5,
-}
+def smoothed(loss: str | Loss, amount: Real) -> Loss:
+    """Label smoothing: the loss against y (1 − ε) + ε / K, with K = 2 for binary losses.
 
-
-def smoothed(loss: str | Loss, amount: float | int) -> Loss:
-    """The loss against softened targets, y (1 − ε) + ε / K: label smoothing, with K = 2 for binary cross-entropy.
-
-    Both losses are linear in the target, so this is (1 − ε) ℓ(ŷ, y) + ε ℓ(ŷ, 1 / K), for labels and rows alike.
-    Szegedy et al. 2016. The same loss and amount give the same object, and so one compilation.
+    These losses are linear in y, so it is (1 − ε) ℓ(ŷ, y) + ε ℓ(ŷ, 1/K), for labels and rows alike;
+    `fit` validates by the loss itself. The same loss and amount give the same object.
 
     Args:
-      loss: "cross_entropy" or "binary_cross_entropy", by name or from `resolve`.
+      loss: "cross_entropy" or another of probabilities, by name or from `resolve`.
       amount: ε, 0 ≤ ε < 1; 0 is the loss itself.
     Raises:
-      ValueError: another loss, whose targets are no probabilities, or an amount outside of [0, 1).
-      TypeError: the amount is no number.
+      ValueError: a loss whose targets are not probabilities, or an amount out of range.
+      TypeError: the amount is not a number.
+    Source: Szegedy et al. 2016.
 
     >>> bool(smoothed("cross_entropy", 0.1).each(jnp.array([2.0, 0.0]), jnp.array(0)) > 0.2)
     True
     >>> smoothed("cross_entropy", 0.1) is smoothed("cross_entropy", 0.1)
     True
     """
-    name = next((name for name in _CHANCE if loss in (name, LOSSES[name])), None)
-    if name is None:
+    plain = LOSSES.get(loss) if isinstance(loss, str) else loss
+    if not isinstance(plain, Loss) or plain.chance is None:
+        able = [name for name, known in LOSSES.items() if known.chance]
         raise ValueError(
-            f"label smoothing is for {' and '.join(_CHANCE)}, whose targets are probabilities; got {loss!r}"
+            f"label smoothing is for {', '.join(able)}, whose targets are probabilities; "
+            f"got {loss!r}"
         )
-    if isinstance(amount, (bool, str)) or np.ndim(amount) or np.asarray(amount).dtype.kind not in "iuf":
-        raise TypeError(f"label smoothing must be a number, got {amount!r}")
-    if not 0 <= float(amount) < 1:
-        raise ValueError(f"label smoothing is {amount}; it must be at least 0 and less than 1")
-    return _smoothed(name, float(amount)) if amount else LOSSES[name]
+    ε = checks.number("label smoothing", amount, least=0, below=1)
+    return _smoothed(plain, ε) if ε else plain
 
 
 @lru_cache(maxsize=128)
-def _smoothed(name: str, ε: float) -> Loss:
-    each, finish = LOSSES[name]
+def _smoothed(plain: Loss, amount: float) -> Loss:
+    ε = amount
+    chance = plain.chance or _half
 
-    def smoothed_each(prediction: Array, target: Array) -> Array:
-        chance = jnp.full_like(prediction, _CHANCE[name](prediction.size))
-        return (1 - ε) * each(prediction, target) + ε * each(prediction, chance)
+    def each(prediction: Array, target: Array) -> Array:
+        uniform = jnp.full_like(prediction, chance(prediction.size))
+        return (1 - ε) * plain.each(prediction, target) + ε * plain.each(prediction, uniform)
 
-    return Loss(smoothed_each, finish)
+    each.__qualname__ = f"smoothed({name_of(plain)}, {ε})"
+    return plain._replace(each=each, measured=plain)
 
 
-def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | None = None) -> Array:
+def mean_loss(
+    loss: Loss, predictions: Array, targets: Array, weights: Array | None = None
+) -> Array:
     """finish(Σᵢ wᵢ ℓ(ŷᵢ, yᵢ) / Σᵢ wᵢ) over a batch, summed in float32 at least.
 
     Args:
       loss: from `resolve`.
       predictions: (batch, n_N).
       targets: (batch, n_N), or (batch,) labels where the loss takes them.
-      weights: (batch,), None for all ones; an example of weight 0 counts for nothing, and where all do, so does the
-        batch: its loss and gradient are 0.
+      weights: (batch,), None for all ones; where all are 0, loss and gradient are 0.
 
     >>> float(mean_loss(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.array([[0.0], [0.0]])))
     2.5
@@ -143,48 +215,14 @@ def mean_loss(loss: Loss, predictions: Array, targets: Array, weights: Array | N
     return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
 
 
-# Outside of these the formulas still give numbers, which mean nothing.
-_DOMAINS: dict[Any, tuple[str, Callable[[np.ndarray], Any]]] = {
-    "cross_entropy": (
-        "labels, or rows of probabilities that sum to 1",
-        lambda y: (y >= 0).all() and np.allclose(y.sum(axis=1, dtype=float), 1, atol=1e-2),  # bfloat16 rows too
-    ),
-    "binary_cross_entropy": ("between 0 and 1", lambda y: (y >= 0) & (y <= 1)),
-    "poisson": ("counts of at least 0", lambda y: y >= 0),
-}
+def name_of(loss: Thing) -> str:
+    """What a loss is called: its name, or that of its function.
 
-
-def check_targets(loss: str | Callable[..., Any], targets: Any, n_out: int) -> None:
-    """Refuse targets that would broadcast against predictions (n, n_out) instead of matching them.
-
-    Raises:
-      ValueError: the shape is not (n, n_out), nor (n,) integer labels for cross-entropy or a function of the user's; a
-        target is outside of what the loss is made for.
-
-    >>> check_targets("mse", np.zeros(5), 1)
-    Traceback (most recent call last):
-      ...
-    ValueError: targets of shape (5,) do not match predictions of shape (5, 1): reshape them, y[:, None]
+    >>> name_of(LOSSES["mse"]), name_of(smoothed("cross_entropy", 0.1))
+    ('mse', 'smoothed(cross_entropy, 0.1)')
     """
-    y = np.asarray(targets)
-    shape = y.shape
-    if callable(loss) and len(shape) == 1 and y.dtype.kind in "iu":
-        return  # labels: what they mean is the function's business
-    if loss == "cross_entropy" and len(shape) == 1:
-        labels = y
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(f"cross_entropy labels must be integers, got {labels.dtype}: use y.astype(int)")
-        if labels.size and not 0 <= labels.min() <= labels.max() < n_out:
-            raise ValueError(f"labels run from {labels.min()} to {labels.max()}; {n_out} outputs need 0 … {n_out - 1}")
-        return
-    if len(shape) == 1 and n_out == 1:
-        raise ValueError(
-            f"targets of shape {shape} do not match predictions of shape ({shape[0]}, 1): reshape them, y[:, None]"
-        )
-    if len(shape) != 2 or shape[1] != n_out:
-        rows = shape[0] if shape else "n"
-        raise ValueError(f"targets have shape {shape}; the network predicts ({rows}, {n_out})")
-    if loss in _DOMAINS:
-        allowed, inside = _DOMAINS[loss]
-        if not np.all(inside(y)):
-            raise ValueError(f"targets of {loss} must be {allowed}; got values from {y.min()} to {y.max()}")
+    if isinstance(loss, str):
+        return loss
+    known = [name for name, known in LOSSES.items() if known is loss]
+    each = loss.each if isinstance(loss, Loss) else loss
+    return known[0] if known else getattr(each, "__qualname__", repr(each))

@@ -1,27 +1,30 @@
-"""Penalties on the weights, Ω(p), which training adds to the loss: lasso, ridge, and the elastic net between them.
+"""Penalties on the weights, Ω(p), which training adds to the loss.
 
-A strength is data, not structure: a program compiled for one serves every other, and `jax.vmap` runs over several.
+Lasso, ridge, and the elastic net between them. A strength is data, not structure: a program
+compiled for one serves every other, and `jax.vmap` runs over several.
 """
 
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
+from jnn import checks
+from jnn.checks import Real, Thing
 from jnn.params import Params
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["l1", "l2"], meta_fields=[])
 @dataclasses.dataclass(frozen=True)
 class Penalty:
-    """Ω(p) = l1 Σ|w| + ½ l2 Σw² over the weights of all layers; biases go free, as they do not bend the function.
+    """Ω(p) = l1 Σ|w| + ½ l2 Σw² over the weights of all layers.
 
-    The fields are typed `Any` because JAX rebuilds trees with leaves that are no numbers.
+    Biases go free, as they do not bend the function. The fields are typed `Any` because JAX
+    rebuilds trees with leaves that are not numbers.
 
     >>> Penalty(l1=0.1)
     Penalty(l1=0.1, l2=0.0)
@@ -31,55 +34,61 @@ class Penalty:
     l2: Any = 0.0
 
 
-def l1(strength: float | int) -> Penalty:
-    """The lasso, strength Σ|w|: weights that the loss hardly needs shrink to 0. Tibshirani 1996.
+PenaltyLike: TypeAlias = Penalty | Callable[[Params], Any]
+
+
+def l1(strength: Real) -> Penalty:
+    """The lasso, strength Σ|w|: weights that the loss hardly needs shrink to 0.
 
     Args:
       strength: at least 0.
     Raises:
       ValueError: the strength is negative or not finite.
-      TypeError: the strength is no number.
+      TypeError: the strength is not a number.
+    Source: Tibshirani 1996.
 
     >>> l1(0.1)
     Penalty(l1=0.1, l2=0.0)
     """
-    return Penalty(l1=_check_number("strength", strength))
+    return Penalty(l1=_strength("strength", strength))
 
 
-def l2(strength: float | int) -> Penalty:
-    """Ridge, or weight decay within the gradient, ½ strength Σw². Hoerl & Kennard 1970.
+def l2(strength: Real) -> Penalty:
+    """Ridge, or weight decay within the gradient, ½ strength Σw².
 
     Args, Raises: as for `l1`.
+    Source: Hoerl & Kennard 1970.
 
     >>> l2(0.1)
     Penalty(l1=0.0, l2=0.1)
     """
-    return Penalty(l2=_check_number("strength", strength))
+    return Penalty(l2=_strength("strength", strength))
 
 
-def elastic_net(strength: float | int, mix: float | int = 0.5) -> Penalty:
-    """Between the two, strength (mix Σ|w| + ½ (1 − mix) Σw²). Zou & Hastie 2005.
+def elastic_net(strength: Real, mix: Real = 0.5) -> Penalty:
+    """Lasso and ridge mixed, strength (mix Σ|w| + ½ (1 − mix) Σw²).
 
     Args:
       strength: at least 0.
       mix: from 0, which is `l2`, to 1, which is `l1`.
     Raises:
       ValueError: the strength is negative or not finite, or mix lies outside of [0, 1].
-      TypeError: one of them is no number.
+      TypeError: one of them is not a number.
+    Source: Zou & Hastie 2005.
 
     >>> elastic_net(0.5, mix=0.25)
     Penalty(l1=0.125, l2=0.375)
     """
-    strength, mix = _check_number("strength", strength), _check_number("mix", mix)
-    if mix > 1:
-        raise ValueError(f"mix is {mix}; it must lie between 0, which is l2, and 1, which is l1")
+    strength = _strength("strength", strength)
+    mix = checks.number("mix", mix, least=0, most=1, meaning="0 is l2, and 1 is l1")
     return Penalty(l1=strength * mix, l2=strength * (1 - mix))
 
 
-def value(penalty: Penalty | Callable[[Params], Any], params: Params) -> Array:
+def value(penalty: PenaltyLike, params: Params) -> Array:
     """Ω(p), one number, in float32 at least.
 
-    Its gradient is l1 sign(w) + l2 w, where sign(0) = 0 is the choice among the subgradients of |w|.
+    Its gradient is l1 sign(w) + l2 w, where sign(0) = 0 is the choice among the subgradients of
+    |w|.
 
     Args:
       penalty: from `l1`, `l2` or `elastic_net`, or a function of your own, `params -> one number`.
@@ -92,41 +101,51 @@ def value(penalty: Penalty | Callable[[Params], Any], params: Params) -> Array:
     if not isinstance(penalty, Penalty):
         return _wide(jnp.asarray(penalty(params)))
     weights = [_wide(stack.w) for stack in params]
-    absolute = sum(jnp.sum(w * jnp.sign(w)) for w in weights)  # jnp.abs has slope 1 at 0, which would move zero weights
+    # jnp.abs has slope 1 at 0, which would move zero weights
+    absolute = sum(jnp.sum(w * jnp.sign(w)) for w in weights)
     square = sum(jnp.sum(w * w) for w in weights)
     return jnp.asarray(penalty.l1 * absolute + 0.5 * penalty.l2 * square)
 
 
-def check_penalty(penalty: Penalty | Callable[[Params], Any] | None, params: Params) -> None:
-    """Refuse what `value` could not evaluate; a function is called on shapes alone, so that nothing is computed.
+def check_penalty(penalty: PenaltyLike | None, params: Params) -> None:
+    """Raise on what `value` could not evaluate, before anything is computed.
+
+    A function of your own is called on shapes alone.
 
     Raises:
-      ValueError: a strength is negative or not finite, or the function does not return one floating-point number.
+      ValueError: a strength is negative or not finite, or the function does not return one
+        floating-point number.
       TypeError: neither None nor a penalty nor a function.
 
     >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)])
     >>> check_penalty(lambda params: params[0].w, params)
     Traceback (most recent call last):
       ...
-    ValueError: a penalty function must return one floating-point number, got float32 of shape (1, 1, 1)
+    ValueError: a penalty function must return one floating-point number, \
+got float32 of shape (1, 1, 1)
     """
     if penalty is None:
         return
     if isinstance(penalty, Penalty):
-        _check_number("l1", penalty.l1)
-        _check_number("l2", penalty.l2)
+        _strength("l1", penalty.l1)
+        _strength("l2", penalty.l2)
         return
-    if not callable(penalty):
-        raise TypeError(f"penalty must be None, l2(strength) or the like, or a function of params, got {penalty!r}")
+    allowed = "None, l2(strength) or the like, or a function of params"
+    checks.function("penalty", penalty, allowed)
     try:
         result = jax.eval_shape(penalty, params)
     except Exception as error:
-        raise ValueError(f"penalty {penalty!r} could not be called on the parameters: {error!r}") from error
+        raise ValueError(
+            f"penalty {penalty!r} could not be called on the parameters: {error!r}"
+        ) from error
     if not isinstance(result, jax.ShapeDtypeStruct):
-        raise ValueError(f"a penalty function must return one floating-point number, got {result!r}")
+        raise ValueError(
+            f"a penalty function must return one floating-point number, got {result!r}"
+        )
     if result.shape != () or not jnp.issubdtype(result.dtype, jnp.floating):
         raise ValueError(
-            f"a penalty function must return one floating-point number, got {result.dtype} of shape {result.shape}"
+            f"a penalty function must return one floating-point number, got {result.dtype} of "
+            f"shape {result.shape}"
         )
 
 
@@ -135,10 +154,5 @@ def _wide(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _check_number(name: str, number: Any) -> float:
-    kind = None if isinstance(number, (bool, str)) or np.ndim(number) else np.asarray(number).dtype
-    if kind is None or not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
-        raise TypeError(f"{name} must be a number, got {number!r}")
-    if not 0 <= float(number) < np.inf:
-        raise ValueError(f"{name} is {number}; it must be finite and at least 0")
-    return float(number)
+def _strength(name: str, value: Thing) -> float:
+    return checks.number(name, value, least=0)

@@ -1,4 +1,4 @@
-"""What the tests share: the lecture's numbers, double precision, and a package without the hook of the tests."""
+"""What the tests share: the lecture, double precision, a package without the shape checks."""
 
 import json
 from collections import Counter
@@ -26,39 +26,16 @@ def x64() -> Iterator[None]:
 
 @pytest.fixture
 def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package without the tests' shape checks, which would otherwise refuse wrong input before jnn itself does."""
+    """The package without the shape checks, which would refuse wrong input before jnn does."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-
-
-# Long tables: one row in three of a test is run as a rule, the others are left to `scripts/test --exhaustive`.
-TABLES = {
-    "test_any_layer",
-    "test_choice",
-    "test_crosscheck",
-    "test_diagnose",
-    "test_diagnostics",
-    "test_dropout",
-    "test_initializers",
-    "test_laboratory",
-    "test_network",
-    "test_newton",
-    "test_parallel",
-    "test_second_order",
-    "test_streams",
-    "test_theory_finite_width",
-    "test_theory_isometry",
-    "test_theory_kernels",
-    "test_theory_mean_field",
-    "test_training",
-    "test_triangular",
-}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a long table one row in three is run as a rule; `--exhaustive` runs the others, too."""
     rows: Counter[str] = Counter()
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.module.__name__ in TABLES:
+        if hasattr(item, "callspec") and item.get_closest_marker("table"):
             test = item.nodeid.partition("[")[0]
             if rows[test] % 3:
                 item.add_marker("exhaustive")

@@ -1,4 +1,4 @@
-"""Independent oracles: a network as a plain Python loop over its layers, and how far two trees are apart."""
+"""Independent oracles: a network as a plain loop over its layers; how far trees are apart."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,15 +38,22 @@ def bent(z: Any) -> Any:
 
 
 def network(
-    sizes: list[int], activation: Any = "tanh", residual: bool = False, seed: int = 0, gain: float = 1.0
+    sizes: list[int],
+    activation: Any = "tanh",
+    residual: bool = False,
+    seed: int = 0,
+    gain: float = 1.0,
 ) -> jnn.Params:
-    """Parameters drawn by NumPy: weights of variance gain²/n_in, biases of standard deviation 0.1."""
+    """Parameters drawn by NumPy: weights of variance gain²/n_in, biases of deviation 0.1."""
     rng = np.random.default_rng([seed, *sizes])
     pairs = [
-        (gain * rng.standard_normal((o, i)) / np.sqrt(i), 0.1 * rng.standard_normal(o)) for i, o in pairwise(sizes)
+        (gain * rng.standard_normal((o, i)) / np.sqrt(i), 0.1 * rng.standard_normal(o))
+        for i, o in pairwise(sizes)
     ]
     return jnn.from_layers(
-        [(jnp.asarray(w), jnp.asarray(b)) for w, b in pairs], activation=activation, residual=residual
+        [(jnp.asarray(w), jnp.asarray(b)) for w, b in pairs],
+        activation=activation,
+        residual=residual,
     )
 
 

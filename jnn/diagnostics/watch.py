@@ -1,19 +1,24 @@
 """What `fit` can write down of every layer after every epoch."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
-from jnn.diagnostics import adjoints, states
+from jnn import checks
+from jnn.checks import Thing
+from jnn.data.rows import Rows
+from jnn.diagnostics import gradients, states
+from jnn.losses import LossLike
 from jnn.params import Params
 
 PROBE = 256  # examples that are looked at, at most
 
 
-def _log_gradients(params: Params, x: Array, y: Any, weights: Any, loss: Any) -> Array:
-    _, by_weights, _, exponents = adjoints.norms(params, x, y, weights, loss)
+def _log_gradients(
+    params: Params, x: Array, y: Array, weights: Array | None, loss: LossLike
+) -> Array:
+    _, by_weights, _, exponents = gradients.norms(params, x, y, weights, loss)
     return jnp.log(by_weights) + exponents * jnp.log(2.0).astype(by_weights.dtype)
 
 
@@ -32,24 +37,33 @@ WATCHES: dict[str, Callable[..., Array]] = {
 }
 
 
-def watch_layers(names: tuple[str, ...], params: Params, rows: Any, loss: Any) -> list[Array]:
-    """(N,) numbers for each name, on the first of the rows (x, y, weights); to be compiled."""
+def watch_layers(names: tuple[str, ...], params: Params, rows: Rows, loss: LossLike) -> list[Array]:
+    """(N,) numbers for each name, on the first of the rows; to be compiled."""
     if not names:
         return []
     few = [None if a is None else a[:PROBE] for a in rows]
     return [WATCHES[name](params, *few, loss) for name in names]
 
 
-def check_watch(watch: Any) -> tuple[str, ...]:
-    """The names as a tuple, or an error that lists the known ones.
+def check_watch(watch: Thing) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises:
+      TypeError: neither a name nor several.
+      ValueError: a name is unknown, or stands there twice.
 
     >>> check_watch("dead"), check_watch(None)
     (('dead',), ())
     """
-    names = (watch,) if isinstance(watch, str) else tuple(watch or ())
+    if watch is None:
+        return ()
+    if not hasattr(watch, "__iter__"):
+        raise TypeError(
+            f"watch is {watch!r}; it must be a name of jnn.diagnostics.WATCHES, or several"
+        )
+    names = (watch,) if isinstance(watch, str) else tuple(watch)
     for name in names:
-        if name not in WATCHES:
-            raise ValueError(f"unknown watch {name!r}; known: {', '.join(WATCHES)}")
+        checks.known("watch", name, WATCHES)
     if len(set(names)) < len(names):
         raise ValueError(f"watch names some twice: {', '.join(names)}")
     return names

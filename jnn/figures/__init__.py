@@ -1,31 +1,28 @@
-"""Pictures of networks, drawn with plotly from plain arrays; imported only when asked for, `import jnn.figures`.
+"""Pictures of networks, drawn with plotly from plain arrays.
 
-Every function returns a `plotly.graph_objects.Figure` in one house style: show it in a notebook, change what you like,
-or `save` it as a page that opens offline and, where Chrome is found, as a PNG.
+They are imported only when asked for, `import jnn.figures`. Every function returns a
+`plotly.graph_objects.Figure` in one house style: show it in a notebook, change what you like, or
+`save` it as a page that opens offline and, where Chrome is found, as a PNG.
 """
 
-from jnn.figures.convergence import convergence
-from jnn.figures.depth import correlations_by_depth, gradients_by_depth
-from jnn.figures.files import make_directory, png_hint, save
-from jnn.figures.jacobians import jacobian_spectrum, sensitivity
-from jnn.figures.lines import curves, errors_by_depth, losses
-from jnn.figures.matrices import matrix
-from jnn.figures.phase_diagram import phase_diagram
-from jnn.figures.trainability import trainability
-
-__all__ = [
-    "convergence",
-    "correlations_by_depth",
-    "curves",
-    "errors_by_depth",
-    "gradients_by_depth",
-    "jacobian_spectrum",
-    "losses",
-    "make_directory",
-    "matrix",
-    "phase_diagram",
-    "png_hint",
-    "save",
-    "sensitivity",
-    "trainability",
-]
+from jnn.figures.depth import (
+    correlations_by_depth as correlations_by_depth,
+    errors_by_depth as errors_by_depth,
+    gradients_by_depth as gradients_by_depth,
+)
+from jnn.figures.export import (
+    make_directory as make_directory,
+    png_hint as png_hint,
+    save as save,
+)
+from jnn.figures.fits import curves as curves
+from jnn.figures.jacobians import (
+    jacobian_spectrum as jacobian_spectrum,
+    sensitivity as sensitivity,
+)
+from jnn.figures.matrices import matrix as matrix
+from jnn.figures.phases import (
+    phase_diagram as phase_diagram,
+    trainability as trainability,
+)
+from jnn.figures.runs import convergence as convergence, losses as losses

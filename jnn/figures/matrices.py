@@ -5,43 +5,59 @@ from itertools import accumulate
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
 
-from jnn.figures.style import FAINT, INK, TEMPLATE, numbers
+from jnn.checks import Data
+from jnn.figures.style import FAINT, INK, colour_bar, layout, numbers
 
-# Blue above zero, red below. The middle is grey, not white: a small entry must not look like a blank, exact zero.
+# Blue above zero, red below. The middle is grey, not white: a small entry must not look like a
+# blank, exact zero.
 _DIVERGING = [[0.0, "#d6604d"], [0.5, "#e6e6e6"], [1.0, "#4393c3"]]
 _VALUES_UP_TO = 10  # rows or columns with which a matrix has its values written in its cells
 
 
 def matrix(
-    M: ArrayLike,
+    M: Data,
     *,
     title: str = "I − L",
     labels: Sequence[str] | None = None,
     blocks: Sequence[int] | None = None,
     log: bool = False,
 ) -> go.Figure:
-    """A matrix as it is written, first row on top, in square cells; exact zeros are blank, so that its shape shows.
+    """A matrix as it is written, first row on top, in square cells.
+
+    Exact zeros are blank, so that its shape shows.
 
     Args:
-      M: (rows, columns), such as I − L or its inverse. Up to ten rows and columns the values stand in the cells.
+      M: (rows, columns), such as I − L or its inverse. Up to ten rows and columns the values stand
+        in the cells.
       title: above the picture.
       labels: the names of the rows, and of the columns, of a square M; None numbers them from 1.
       blocks: the sizes (n_1, …, n_N) of the diagonal blocks of a square M: thin lines between them.
       log: colour by log₁₀ |entry|, for entries that differ by many powers of ten.
     Raises:
-      ValueError: M is no matrix or holds NaN or infinity, labels or blocks do not match it.
+      ValueError: M is not a matrix or holds NaN or infinity, labels or blocks do not match it.
 
     >>> figure = matrix(jnp.array([[1.0, 0.0], [-0.5, 1.0]]), labels=["x₁", "x₂"])
     >>> figure.data[0].text.tolist()
     [['1', ''], ['−0.5', '1']]
     """
     M = numbers("M", M)
+    _check(M, labels, blocks)
+    figure = go.Figure(_heat(M, log), layout=layout(title, 760, 720))
+    _label_axes(figure, M.shape, labels)
+    for edge in list(accumulate(blocks or []))[:-1]:
+        figure.add_hline(y=edge + 0.5, line_color=FAINT, line_width=1)
+        figure.add_vline(x=edge + 0.5, line_color=FAINT, line_width=1)
+    return figure.update_layout(margin={"l": 40, "r": 20, "t": 110, "b": 30})
+
+
+def _check(M: np.ndarray, labels: Sequence[str] | None, blocks: Sequence[int] | None) -> None:
     if M.ndim != 2 or M.size == 0:
         raise ValueError(f"M has shape {M.shape}; expected a matrix (rows, columns)")
     if not np.isfinite(M).all():
-        raise ValueError(f"M holds NaN or infinity in {np.count_nonzero(~np.isfinite(M))} of {M.size} entries")
+        raise ValueError(
+            f"M holds NaN or infinity in {np.count_nonzero(~np.isfinite(M))} of {M.size} entries"
+        )
     rows, columns = M.shape
     if (labels is not None or blocks is not None) and rows != columns:
         raise ValueError(f"labels and blocks are for a square matrix; M has shape {M.shape}")
@@ -50,8 +66,11 @@ def matrix(
     if blocks is not None and (min(blocks, default=0) < 1 or sum(blocks) != rows):
         raise ValueError(f"blocks {list(blocks)} must be positive and sum to {rows}, the rows of M")
 
+
+def _heat(M: np.ndarray, log: bool) -> go.Heatmap:
+    """The cells: blank where an entry is 0, with its value in them if there are few."""
+    rows, columns = M.shape
     entries = np.where(M == 0, np.nan, M)
-    small = max(rows, columns) <= _VALUES_UP_TO
     heat = go.Heatmap(
         x=np.arange(1, columns + 1),
         y=np.arange(1, rows + 1),
@@ -59,35 +78,31 @@ def matrix(
         customdata=M,
         hovertemplate="row %{y}, column %{x}: %{customdata:.4g}<extra></extra>",
         hoverongaps=False,
-        xgap=3 if small else 0,
-        ygap=3 if small else 0,
-        text=np.array([[_short(value) for value in row] for row in M]) if small else None,
-        texttemplate="%{text}" if small else None,
+        xgap=0,
+        ygap=0,
         textfont={"size": 22 if max(rows, columns) <= 6 else 14, "color": None if log else INK},
-        colorbar={
-            "title": {"text": "log₁₀ |entry|" if log else None, "side": "right"},
-            "outlinewidth": 0,
-            "thickness": 18,
-            "len": 0.9,
-        },
+        colorbar=colour_bar("log₁₀ |entry|" if log else None),
     )
+    if max(rows, columns) <= _VALUES_UP_TO:
+        text = np.array([[_short(value) for value in row] for row in M])
+        heat.update(text=text, texttemplate="%{text}", xgap=3, ygap=3)
     if log:
-        heat.update(colorscale="Viridis_r")
-    else:
-        largest = float(np.max(np.abs(M))) or 1.0
-        heat.update(colorscale=_DIVERGING, zmin=-largest, zmax=largest)
-    figure = go.Figure(heat, layout={"template": TEMPLATE, "title": {"text": title}, "width": 760, "height": 720})
+        return heat.update(colorscale="Viridis_r")
+    largest = float(np.max(np.abs(M))) or 1.0
+    return heat.update(colorscale=_DIVERGING, zmin=-largest, zmax=largest)
+
+
+def _label_axes(figure: go.Figure, shape: tuple[int, ...], labels: Sequence[str] | None) -> None:
+    """Rows from the top down, square cells, and at most sixteen names or numbers an axis."""
+    rows, columns = shape
+    longest = max(rows, columns)
     edges = {"showgrid": False, "ticks": "", "mirror": True, "constrain": "domain", "title": None}
     figure.update_xaxes(side="top", range=[0.5, columns + 0.5], **edges)
     figure.update_yaxes(range=[rows + 0.5, 0.5], scaleanchor="x", **edges)
-    shown = np.arange(1, max(rows, columns) + 1, max(1, int(np.ceil(max(rows, columns) / 16))))
-    names = [str(i) if labels is None else labels[i - 1] for i in shown]
-    figure.update_xaxes(tickvals=shown, ticktext=names)
-    figure.update_yaxes(tickvals=shown, ticktext=names)
-    for edge in list(accumulate(blocks or []))[:-1]:
-        figure.add_hline(y=edge + 0.5, line_color=FAINT, line_width=1)
-        figure.add_vline(x=edge + 0.5, line_color=FAINT, line_width=1)
-    return figure.update_layout(margin={"l": 40, "r": 20, "t": 110, "b": 30})
+    names = [str(i + 1) for i in range(longest)] if labels is None else list(labels)
+    step = max(1, int(np.ceil(longest / 16)))
+    ticks = {"tickvals": np.arange(1, longest + 1, step), "ticktext": names[::step]}
+    figure.update_xaxes(**ticks).update_yaxes(**ticks)
 
 
 def _short(value: float) -> str:

@@ -6,9 +6,16 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-# Okabe and Ito's colours, distinct for the colour-blind: the two that keep least contrast on white come last.
+from jnn.checks import Data
+
+# Okabe and Ito's colours, distinct for the colour-blind: the two that keep least contrast on white
+# come last.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 INK, FAINT, GRID = "#222222", "#8a8f94", "#e6e8ea"
+
+# What stands beside the axes of the plane of variances.
+SIGMA_W2 = "σ<sub>w</sub>²  (weight variance × fan-in)"
+SIGMA_B2 = "σ<sub>b</sub>²  (bias variance)"
 
 _AXIS = {
     "showline": True,
@@ -22,8 +29,18 @@ _AXIS = {
 }
 TEMPLATE = go.layout.Template(
     layout={
-        "font": {"family": "Arial, Helvetica, Liberation Sans, sans-serif", "size": 18, "color": INK},
-        "title": {"font": {"size": 24}, "x": 0.02, "xanchor": "left", "y": 0.965, "yanchor": "top"},
+        "font": {
+            "family": "Arial, Helvetica, Liberation Sans, sans-serif",
+            "size": 18,
+            "color": INK,
+        },
+        "title": {
+            "font": {"size": 24},
+            "x": 0.02,
+            "xanchor": "left",
+            "y": 0.965,
+            "yanchor": "top",
+        },
         "colorway": COLOURS,
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
@@ -35,21 +52,95 @@ TEMPLATE = go.layout.Template(
 )
 
 
+# ---- pictures ----
+
+
 def empty(title: str, x_title: str, y_title: str) -> go.Figure:
     """An empty picture in the house style, of a size for a slide."""
-    layout = {"template": TEMPLATE, "title": {"text": title}, "width": 960, "height": 600}
-    return go.Figure(layout=layout).update_xaxes(title_text=x_title).update_yaxes(title_text=y_title)
+    figure = go.Figure(layout=layout(title, 960, 600))
+    return figure.update_xaxes(title_text=x_title).update_yaxes(title_text=y_title)
+
+
+def layout(title: str, width: int, height: int) -> dict[str, Any]:
+    """The layout of a picture of any size."""
+    return {
+        "template": TEMPLATE,
+        "title": {"text": title},
+        "width": width,
+        "height": height,
+    }
+
+
+def colour_bar(title: str | None) -> dict[str, Any]:
+    """The bar beside a heat map that says what its colours mean."""
+    return {
+        "title": {"text": title, "side": "right"},
+        "outlinewidth": 0,
+        "thickness": 18,
+        "len": 0.9,
+    }
+
+
+# ---- lines ----
 
 
 def line_styles(count: int) -> list[dict[str, Any]]:
-    """Distinct colours for few lines; for many, steps of one scale that stops before it gets too light for white."""
-    few = count <= len(COLOURS)
-    colours = COLOURS[:count] if few else sample_colorscale("Viridis", list(np.linspace(0, 0.92, count)))
-    return [{"color": colour, "width": 3.5 if few else 2.5, "simplify": False} for colour in colours]
+    """Distinct colours for few lines; for many, steps of one scale from dark to light.
+
+    The scale stops before it gets too light for white.
+    """
+    if count <= len(COLOURS):
+        colours, width = COLOURS[:count], 3.5
+    else:
+        colours, width = sample_colorscale("Viridis", list(np.linspace(0, 0.92, count))), 2.5
+    return [{"color": colour, "width": width, "simplify": False} for colour in colours]
 
 
-def vector(name: str, values: Any, length: int | None = None) -> np.ndarray:
-    """(n,) numbers from (n,) or (n, 1), of the given length, or an error that names what came and what was expected."""
+def faint_line(dash: str) -> dict[str, Any]:
+    """A level to compare with: "dash" of numbers measured, "dot" of limits of the machine."""
+    return {"color": FAINT, "width": 2.5, "dash": dash}
+
+
+# ---- axes ----
+
+
+def span(title: str, values: np.ndarray) -> dict[str, Any]:
+    """An axis without a grid, from the least of the values to the greatest."""
+    return {
+        "title_text": title,
+        "range": [values.min(), values.max()],
+        "showgrid": False,
+    }
+
+
+def magnitudes(figure: go.Figure, log_y: bool) -> go.Figure:
+    """The vertical axis of an error: powers of ten, or from 0 up.
+
+    Few powers of ten have 2 and 5 between them.
+    """
+    if not log_y:
+        return figure.update_yaxes(rangemode="tozero")
+    traces: Any = figure.data
+    shown = np.concatenate([np.log10(trace.y[trace.y > 0]) for trace in traces] or [np.zeros(0)])
+    decades = np.ptp(shown) if shown.size else 0
+    step = "D2" if decades < 2 else int(np.ceil(decades / 8))
+    return figure.update_yaxes(type="log", exponentformat="power", dtick=step)
+
+
+def on_axis(values: np.ndarray, log: bool) -> np.ndarray:
+    """The values that the axis can show; the others are gaps."""
+    return np.where(values > 0, values, np.nan) if log else values
+
+
+# ---- arrays ----
+
+
+def vector(name: str, values: Data, length: int | None = None) -> np.ndarray:
+    """(n,) numbers from (n,) or (n, 1), of the given length.
+
+    Raises:
+      ValueError: of another shape; the message names what came and what was expected.
+    """
     array = numbers(name, values)
     n = "n" if length is None else length
     column = array.ndim == 2 and array.shape[1] == 1
@@ -58,8 +149,12 @@ def vector(name: str, values: Any, length: int | None = None) -> np.ndarray:
     return array.reshape(-1)
 
 
-def numbers(name: str, values: Any) -> np.ndarray:
-    """The values in float64 (bfloat16 has no place in a plotly figure), or an error that says they are no numbers."""
+def numbers(name: str, values: Data) -> np.ndarray:
+    """The values in float64: bfloat16 has no place in a plotly figure.
+
+    Raises:
+      ValueError: they are not numbers.
+    """
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biufV":  # V: the narrow floats of JAX

@@ -1,19 +1,21 @@
 """What finite width does: the law of a relu network's Jacobian, and dead networks.
 
-Relu layers without biases, weights symmetric about zero, independent; for `relu_law` Gaussian with variance 2/fan_in
-(He). `jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")` draws those; "he_normal" cuts the Gaussian off.
+Relu layers without biases, weights symmetric about zero, independent; for `relu_law` Gaussian with
+variance 2/fan_in (He). `jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")` draws those;
+"he_normal" cuts the Gaussian off.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, loggamma, polygamma, psi
 
-from jnn.params import check_sizes
+from jnn import checks
+from jnn.checks import Data, Thing
 
-# ---- the Jacobian of a relu network at initialisation ----
+# ---- the Jacobian of a relu network before training ----
 
 
 class Law(NamedTuple):
@@ -26,22 +28,25 @@ class Law(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """Density and distribution function of ln |Ju|², given that the network is alive at the input."""
+    """Of ln |Ju|² at x, given that the network is alive at the input."""
 
-    density: Any  # of the shape of x, in float64; a number for a number
-    cdf: Any
+    density: Data  # of the shape of x, in float64; a number for a number
+    cdf: Data  # the same, the distribution function
 
 
 def relu_law(sizes: Sequence[int]) -> Law:
-    """Mean and variance of ln |Ju|² of a He-initialised relu network, exactly, for any u with |u| = 1.
+    """Mean and variance of ln |Ju|² of a relu network of He's weights, exactly, for |u| = 1.
 
-        |Ju|² = n_H/n_0 ∏ Rₗ,   Rₗ = (2/nₗ) χ²_K, K ~ Binomial(nₗ, ½), independent;   E Rₗ = 1, E Rₗ² = 1 + 5/nₗ
+        |Ju|² = n_H/n_0 ∏ Rₗ,        Rₗ = (2/nₗ) χ²_K, K ~ Binomial(nₗ, ½), independent,
+                                     E Rₗ = 1, E Rₗ² = 1 + 5/nₗ
 
-    Given K = k ≥ 1, ln Rₗ has the mean ln(4/nₗ) + ψ(k/2) and the variance ψ'(k/2). What grows with depth is the
-    variance, about 5/n a layer where n is large: gradients explode and vanish unless Σ 1/nₗ is small.
+    Given K = k ≥ 1, ln Rₗ has the mean ln(4/nₗ) + ψ(k/2) and the variance ψ'(k/2). What grows with
+    depth is the variance, about 5/n a layer where n is large: gradients explode and vanish unless
+    Σ 1/nₗ is small.
 
     Args:
-      sizes: (n_0, …, n_H), all layers relu: a jnn network without its readout, `params[:-1]`. (n, n) is R itself.
+      sizes: (n_0, …, n_H), all layers relu: a jnn network without its readout, `params[:-1]`.
+        (n, n) is R itself.
     Raises:
       ValueError: sizes are not at least two positive integers.
     Source: Hanin 2018; Hanin and Nica 2019.
@@ -50,7 +55,7 @@ def relu_law(sizes: Sequence[int]) -> Law:
     >>> round(law.mean, 6), round(law.variance, 6), round(float(np.exp(law.log_second_moment)), 6)
     (-0.307461, 0.866734, 1.5)
     """
-    n = check_sizes(sizes)
+    n = checks.sizes(sizes)
     scale = np.log(n[-1] / n[0])
     layers = [_layer(n_l) for n_l in n[1:]]
     return Law(
@@ -61,12 +66,12 @@ def relu_law(sizes: Sequence[int]) -> Law:
     )
 
 
-def relu_distribution(x: Any, sizes: Sequence[int]) -> Distribution:
+def relu_distribution(x: Data, sizes: Sequence[int]) -> Distribution:
     """Density and distribution function of ln |Ju|² at x, exactly (see `relu_law`).
 
-    Both from the characteristic function φ(t) = E |Ju|^{2it}, a product over layers of E (4/n)^{it} Γ(K/2 + it)/Γ(K/2),
-    by the midpoint rule on Gil-Pelaez' integral, F(x) = ½ − (1/π) ∫ Im(e^{−itx} φ(t)) dt/t, which converges
-    exponentially: 1e-8 and better.
+    Both from the characteristic function φ(t) = E |Ju|^{2it}, a product over layers of
+    E (4/n)^{it} Γ(K/2 + it)/Γ(K/2), by the midpoint rule on Gil-Pelaez' integral,
+    F(x) = ½ − (1/π) ∫ Im(e^{−itx} φ(t)) dt/t, which converges exponentially: 1e-8 and better.
 
     Args:
       x: values of ln |Ju|², of any shape.
@@ -78,22 +83,29 @@ def relu_distribution(x: Any, sizes: Sequence[int]) -> Distribution:
     >>> relu_distribution(law.mean, [4, 4, 4]).cdf.round(4).item()  # skewed to the left
     0.4162
     """
-    law, n, x = relu_law(sizes), check_sizes(sizes), np.asarray(x, np.float64)
+    n = checks.sizes(sizes)
+    x = np.asarray(x, np.float64)
     if not np.isfinite(x).all():
         raise ValueError(f"x must be finite, got {x}")
+    law = relu_law(n)
     deviation = np.sqrt(law.variance)
-    x = np.clip(x - law.mean, -50 * deviation, 50 * deviation)  # beyond, less than e^-50 is left
-    step = 2 * np.pi / (110 * deviation)  # the rule's error is the probability beyond x ± 2π/step
+    # beyond, less than e^-50 is left
+    x = np.clip(x - law.mean, -50 * deviation, 50 * deviation)
+    # the rule's error is the probability beyond x ± 2π/step
+    step = 2 * np.pi / (110 * deviation)
     t = (np.arange(int(max(14 / deviation, 35 / len(n[1:])) / step) + 1) + 0.5) * step
-    log_φ = 1j * t * (np.log(n[-1] / n[0]) - law.mean)  # about the mean
+    # about the mean
+    log_φ = 1j * t * (np.log(n[-1] / n[0]) - law.mean)
     widths, counts = np.unique(n[1:], return_counts=True)
     for n_l, count in zip(widths.tolist(), counts, strict=True):
         k, p = _alive(n_l)
         terms = loggamma(k[:, None] / 2 + 1j * t) - loggamma(k[:, None] / 2)
-        with np.errstate(divide="ignore"):  # φ may fall to 0 at the end
+        # φ may fall to 0 at the end
+        with np.errstate(divide="ignore"):
             log_φ = log_φ + count * (1j * t * np.log(4 / n_l) + np.log(p @ np.exp(terms)))
     turned = np.exp(log_φ - 1j * x[..., None] * t)
-    density, cdf = turned.real.sum(-1) * step / np.pi, 0.5 - (turned.imag / t).sum(-1) * step / np.pi
+    density = turned.real.sum(-1) * step / np.pi
+    cdf = 0.5 - (turned.imag / t).sum(-1) * step / np.pi
     return Distribution(np.maximum(density, 0.0), np.clip(cdf, 0.0, 1.0))
 
 
@@ -118,9 +130,9 @@ def _layer(n: int) -> tuple[float, float]:
 
 
 def dead_probability(widths: Sequence[int]) -> float:
-    """The probability that a relu network is dead at one point x ≠ 0: all slopes of some layer 0, so no gradient.
+    """The probability that a relu network is dead at one point x ≠ 0, 1 − ∏ₗ (1 − 2^−nₗ).
 
-        1 − ∏ₗ (1 − 2^−nₗ)
+    All slopes of some layer are 0 there, so there is no gradient.
 
     Args:
       widths: (n_1, …, n_H) of the hidden layers.
@@ -130,28 +142,31 @@ def dead_probability(widths: Sequence[int]) -> float:
     >>> round(dead_probability([1] * 3), 12)
     0.875
     """
-    n = np.array(_check_widths(widths), np.float64)
-    return float(0 - np.expm1(np.sum(np.log1p(-np.exp2(-n)))))  # exact to rounding where it is tiny, too
+    n = np.array(_widths(widths), np.float64)
+    # exact to rounding where it is tiny, too
+    return float(0 - np.expm1(np.sum(np.log1p(-np.exp2(-n)))))
 
 
 class BornDead(NamedTuple):
-    """The probability that a network is constant: between two limits, and what it is where that is known."""
+    """The probability that a network is constant."""
 
     lower: float
-    exact: float | None
+    exact: float | None  # None where only the limits are known
     upper: float
 
 
 def born_dead(widths: Sequence[int]) -> BornDead:
-    """How likely a relu network of one input is constant on the whole line from the start, with Gaussian weights.
+    """How likely a relu network of one input is constant on the whole line from the start.
 
-    On either side of 0 the network is linear, and each side dies as a point does: upper = 1 − ∏ (1 − 2^−nₗ). Both must
-    die. Let θ be the angle between the two vectors of states, and q = (π − θ)/2π the probability that a neuron serves
-    both. A layer of width n kills both with qⁿ, and leaves them alive and apart with 1 − 2^(1−n) − (n−1) qⁿ; one left
-    alone, or two grown parallel, dies with 2^−n. Fewest die where θ = π/2 throughout: lower (Lu et al. 2019).
+    Its weights are Gaussian. On either side of 0 the network is linear, and each side dies as a
+    point does: upper = 1 − ∏ (1 − 2^−nₗ). Both must die. Let θ be the angle between the two vectors
+    of states, and q = (π − θ)/2π the probability that a neuron serves both. A layer of width n
+    kills both with qⁿ, and leaves them alive and apart with 1 − 2^(1−n) − (n−1) qⁿ; one left alone,
+    or two grown parallel, dies with 2^−n. Fewest die where θ = π/2 throughout: lower (Lu et al.
+    2019).
 
-    It is exact at width one, where no two sides survive: 1 − 2^−(H−1). Up to width two, it follows from the law of θ, a
-    Markov chain, by quadrature to 1e-7.
+    It is exact at width one, where no two sides survive: 1 − 2^−(H−1). Up to width two, it follows
+    from the law of θ, a Markov chain, by quadrature to 1e-7.
 
     Args:
       widths: (n_1, …, n_H) of the hidden layers.
@@ -164,57 +179,67 @@ def born_dead(widths: Sequence[int]) -> BornDead:
     >>> tuple(round(p, 4) for p in born_dead([2] * 9))
     (0.8703, 0.8798, 0.9249)
     """
-    n_1, *rest = n = _check_widths(widths)
-    single = 2.0 ** (1 - n_1)  # the first layer kills neither side: every one of its neurons serves one of them
-    apart, dead = 1 - single, 0.0
-    for n_l in rest:
+    n = _widths(widths)
+    # the first layer kills neither side: every one of its neurons serves one of them
+    single = 2.0 ** (1 - n[0])
+    apart = 1 - single
+    dead = 0.0
+    for n_l in n[1:]:
         one, both = 2.0**-n_l, 0.25**n_l
         dead += apart * both + single * one
-        apart, single = (
-            apart * (1 - 2 * one - (n_l - 1) * both),
-            single * (1 - one) + apart * (2 * one + (n_l - 2) * both),
-        )
-    return BornDead(dead, _born_dead_of_two(n) if max(n) <= 2 else None, dead_probability(n))
-
-
-def _born_dead_of_two(widths: Sequence[int]) -> float:
-    """From the last layer backwards: v(θ), the probability that of two sides at an angle θ one stays alive."""
-    n_1, *rest = widths
-    θ = np.pi / 4 * (1 + np.cos(np.pi * (np.arange(_DEGREE) + 0.5) / _DEGREE))
-    q, nodes, moments = (1 - θ / np.pi) / 2, _chebyshev(θ), _next_angle(θ)
-    single, v = 1.0, np.ones(_DEGREE)
-    for n in reversed(rest):
-        if n == 1:
-            single, v = single / 2, (1 - q) * single
-        else:
-            c = np.linalg.solve(nodes, v)
-            # one left alone: ½ − 2q²; both through the same neuron alone: 2q²; through one neuron each: 2(½ − q)²
-            single, v = 0.75 * single, single / 2 + moments @ c + 2 * (0.5 - q) ** 2 * np.sum(c)
-    right = float(np.sum(np.linalg.solve(nodes, v)))  # at θ = π/2, where every polynomial is 1
-    return 1 - (single if n_1 == 1 else (single + right) / 2)
+        single = single * (1 - one) + apart * (2 * one + (n_l - 2) * both)
+        apart *= 1 - 2 * one - (n_l - 1) * both
+    exact = _born_dead_of_two(n) if max(n) <= 2 else None
+    return BornDead(dead, exact, dead_probability(n))
 
 
 _DEGREE, _GAUSS = 12, 24
 
 
-def _chebyshev(θ: np.ndarray) -> np.ndarray:
+def _born_dead_of_two(widths: Sequence[int]) -> float:
+    """From the last layer back: v(θ), the probability that of two sides at an angle θ one lives."""
+    θ = np.pi / 4 * (1 + np.cos(np.pi * (np.arange(_DEGREE) + 0.5) / _DEGREE))
+    q = (1 - θ / np.pi) / 2
+    nodes = _chebyshev(θ)
+    moments = _next_angle(θ)
+    single = 1.0
+    v = np.ones(_DEGREE)
+    for n in reversed(widths[1:]):
+        if n == 1:
+            v = (1 - q) * single
+            single /= 2
+        else:
+            c = np.linalg.solve(nodes, v)
+            # one left alone: ½ − 2q²; both through the same neuron alone: 2q²; through one neuron
+            # each: 2(½ − q)²
+            v = single / 2 + moments @ c + 2 * (0.5 - q) ** 2 * np.sum(c)
+            single *= 0.75
+    # at θ = π/2, where every polynomial is 1
+    right = float(np.sum(np.linalg.solve(nodes, v)))
+    return 1 - (single if widths[0] == 1 else (single + right) / 2)
+
+
+def _chebyshev(angles: np.ndarray) -> np.ndarray:
     """T_0 … of angles in [0, π/2]."""
-    return np.polynomial.chebyshev.chebvander(4 * np.abs(θ) / np.pi - 1, _DEGREE - 1)
+    return np.polynomial.chebyshev.chebvander(4 * np.abs(angles) / np.pi - 1, _DEGREE - 1)
 
 
-def _next_angle(θ: np.ndarray) -> np.ndarray:
-    """E[T_k(θ')] from θ through two neurons, of which one or both serve both sides, the other at least one.
+def _next_angle(angles: np.ndarray) -> np.ndarray:
+    """E[T_k(θ')] from θ through two neurons, of which one or both serve both sides.
 
-    A neuron is a Gaussian vector in the plane of the two: uniform angles α and β, and tan φ the ratio of their lengths.
+    The other serves at least one side. A neuron is a Gaussian vector in the plane of the two:
+    uniform angles α and β, and tan φ the ratio of their lengths.
     """
     t, weights = np.polynomial.legendre.leggauss(_GAUSS)
-    t, weights, θ = (t + 1) / 2, weights / 2, θ[:, None, None, None]
+    t, weights = (t + 1) / 2, weights / 2
+    θ = angles[:, None, None, None]
     s, r, φ = t[:, None, None], t[:, None], np.pi / 2 * t
     density = weights[:, None, None] * weights[:, None] * weights * np.pi / 2 * np.sin(2 * φ)
-    first, q = θ - np.pi / 2, (1 - θ / np.pi) / 2
+    first = θ - np.pi / 2
+    q = (1 - θ / np.pi) / 2
 
-    def angle(α: np.ndarray, β: np.ndarray) -> np.ndarray:
-        return np.arctan2(np.sin(φ) * np.cos(β), np.cos(φ) * np.cos(α))
+    def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.arctan2(np.sin(φ) * np.cos(b), np.cos(φ) * np.cos(a))
 
     α = first + (np.pi - θ) * s
     β = first + (np.pi - θ) * s * r  # β < α: half of the cases
@@ -223,7 +248,7 @@ def _next_angle(θ: np.ndarray) -> np.ndarray:
     return np.sum(both + one, axis=(1, 2, 3))
 
 
-def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """As `check_sizes`, which counts the input too."""
+def _widths(widths: Thing) -> tuple[int, ...]:
+    """As `checks.sizes`, which counts the input too."""
     listed = hasattr(widths, "__iter__") and not isinstance(widths, (str, bytes, dict))
-    return check_sizes([1, *widths] if listed else widths)[1:]
+    return checks.sizes([1, *widths] if listed else widths)[1:]

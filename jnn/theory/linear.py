@@ -1,16 +1,21 @@
-"""Deep linear networks learn along closed forms: their curves, how long they take, and the curvature they meet.
+"""Deep linear networks: their learning curves in closed form, and the curvature they meet.
 
-A mode of strength s is learnt by one weight in each of L layers. Started equal ("balanced"), their product a = wᴸ obeys
+A mode of strength s is learnt by one weight in each of L layers. Started equal ("balanced"), their
+product a = wᴸ obeys
 
-    da/dt = L a^(2−2/L) (s − a)                                                       (Saxe, McClelland, Ganguli 2013)
+    da/dt = L a^(2−2/L) (s − a)
 
-under gradient descent on ½ (a − s)², in the limit of small steps; t counts steps times learning rate.
+under gradient descent on ½ (a − s)², in the limit of small steps; t counts steps times learning
+rate (Saxe, McClelland, Ganguli 2013).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import hyp2f1
+
+from jnn import checks
+from jnn.checks import Data, Real, Thing
 
 _BISECTIONS = 100  # of the log-odds of a/s, from an interval of some hundred to rounding
 _SATURATED = 37.0  # log-odds at which a is s but for rounding
@@ -24,7 +29,7 @@ class Curvature(NamedTuple):
     multiplicity: int  # of `apart`
 
 
-def learning_curve(t: Any, s: float | int, a0: float | int, layers: int = 2) -> Any:
+def learning_curve(t: Data, s: Real, a0: Real, layers: int = 2) -> Data:
     """The strength a(t) that a linear network of L layers has learnt, of a mode of strength s.
 
         da/dt = L a^(2−2/L) (s − a);        L = 2:  a(t) = s e^{2st} / (e^{2st} − 1 + s/a0)
@@ -39,6 +44,7 @@ def learning_curve(t: Any, s: float | int, a0: float | int, layers: int = 2) -> 
     Returns:
       An array of t's shape, in float64; a number for a number.
     Raises:
+      TypeError: layers is not an integer, or s or a0 not a number.
       ValueError: a number lies outside of these limits.
     Source: Saxe, McClelland, Ganguli 2013.
 
@@ -46,25 +52,32 @@ def learning_curve(t: Any, s: float | int, a0: float | int, layers: int = 2) -> 
     [0.188842, 1.723002, 2.994499]
     """
     t = np.asarray(t, np.float64)
-    if not np.all((t >= 0) & (t < np.inf)):
-        raise ValueError(f"t holds {t[~((t >= 0) & (t < np.inf))].flat[0]}; times are finite and at least 0")
-    _check(a0, s, a0, layers)
+    allowed = (t >= 0) & (t < np.inf)
+    if not np.all(allowed):
+        raise ValueError(f"t holds {t[~allowed].flat[0]}; times must be finite and at least 0")
+    s, a0 = _strengths(s, a0)
+    layers = checks.integer("layers", layers, 1, meaning="how many layers have weights")
     if layers == 2:
         return s / (1 + (s / a0 - 1) * np.exp(-2 * s * t))
-    low, high = np.full(t.shape, np.log(a0 / (s - a0))), np.full(t.shape, _SATURATED)
+    low = np.full(t.shape, np.log(a0 / (s - a0)))
+    high = np.full(t.shape, _SATURATED)
     for _ in range(_BISECTIONS):
         odds = (low + high) / 2
         early = learning_time(s / (1 + np.exp(-odds)), s, a0, layers) < t
-        low, high = np.where(early, odds, low), np.where(early, high, odds)
+        low = np.where(early, odds, low)
+        high = np.where(early, high, odds)
     return s / (1 + np.exp(-(low + high) / 2))
 
 
-def learning_time(a: Any, s: float | int, a0: float | int, layers: int = 2) -> Any:
-    """When a linear network of L layers has learnt a mode of strength s up to a; a = s/2 is the usual question.
+def learning_time(a: Data, s: Real, a0: Real, layers: int = 2) -> Data:
+    """When a linear network of L layers has learnt a mode of strength s up to a.
 
-    With w = a^(1/L), dw/dt = w^(L−1) (s − wᴸ), so that t = F(w) − F(w₀) with
+    a = s/2 is the usual question. With w = a^(1/L), dw/dt = w^(L−1) (s − wᴸ), so that
+    t = F(w) − F(w₀) with
 
-        s F(w) = w^(2−L)/(2−L) + w²/(2s) ₂F₁(1, 2/L; 1 + 2/L; a/s)        (ln w in place of the first where L = 2).
+        s F(w) = w^(2−L)/(2−L) + w²/(2s) ₂F₁(1, 2/L; 1 + 2/L; a/s)
+
+    (ln w in place of the first term where L = 2).
 
     Args:
       a: strengths, of any shape, a0 ≤ a < s; s itself is never reached (t = ∞).
@@ -72,29 +85,36 @@ def learning_time(a: Any, s: float | int, a0: float | int, layers: int = 2) -> A
     Returns:
       An array of a's shape, in float64; a number for a number.
     Raises:
+      TypeError: layers is not an integer, or s or a0 not a number.
       ValueError: a number lies outside of these limits.
     Source: Saxe, McClelland, Ganguli 2013.
 
     >>> learning_time(1.5, s=3, a0=0.01).round(6).item()
     0.950074
-    >>> [learning_time(0.5, s=1, a0=0.5**L, layers=L).round(6).item() for L in (2, 5, 10)]
+    >>> chains = [learning_time(0.5, s=1, a0=0.5**L, layers=L) for L in (2, 5, 10)]
+    >>> [t.round(6).item() for t in chains]
     [0.549306, 2.493403, 32.144391]
     """
     a = np.asarray(a, np.float64)
-    _check(a, s, a0, layers)
+    s, a0 = _strengths(s, a0)
+    layers = checks.integer("layers", layers, 1, meaning="how many layers have weights")
+    if not np.all((a >= a0) & (a <= s)):
+        raise ValueError(f"a is {a}; it must be from a0 = {a0:g} to s = {s:g}, as the curve is")
     if layers == 2:
         return np.log(a / a0 * _over(s - a0, s - a)) / (2 * s)
     if layers == 1:
         return np.log(_over(s - a0, s - a))
 
-    def F(a: Any) -> Any:
+    def F(a: Data) -> Data:
         w = a ** (1 / layers)
-        return (w ** (2 - layers) / (2 - layers) + w * w / (2 * s) * hyp2f1(1, 2 / layers, 1 + 2 / layers, a / s)) / s
+        first = w ** (2 - layers) / (2 - layers)
+        second = w * w / (2 * s) * hyp2f1(1, 2 / layers, 1 + 2 / layers, a / s)
+        return (first + second) / s
 
     return np.maximum(F(a) - F(np.float64(a0)), 0.0)
 
 
-def chain_curvature(w: float | int, y: float | int, layers: int) -> Curvature:
+def chain_curvature(w: Real, y: Real, layers: int) -> Curvature:
     """Eigenvalues of the Hessian of ½ (w_1 ⋯ w_L − y)² where all L weights are w.
 
         r = (wᴸ − y) w^(L−2):        −r, L − 1 times;        L w^(2L−2) + (L − 1) r
@@ -106,33 +126,28 @@ def chain_curvature(w: float | int, y: float | int, layers: int) -> Curvature:
       y: the target.
       layers: L, at least 2.
     Raises:
+      TypeError: layers is not an integer, or w or y not a number.
       ValueError: a number is not finite, or L < 2.
 
     >>> chain_curvature(w=1, y=0.5, layers=5)
     Curvature(together=7.0, apart=-0.5, multiplicity=4)
     """
-    if not (np.isfinite(w) and np.isfinite(y)):
-        raise ValueError(f"w and y must be finite, got w={w}, y={y}")
-    _check_layers(layers, 2)
-    w = float(w)
+    w = checks.number("w", w, meaning="the weight of every layer")
+    y = checks.number("y", y, meaning="the target")
+    layers = checks.integer("layers", layers, 2, meaning="how many layers have weights")
     r = (w**layers - y) * w ** (layers - 2)
     return Curvature(layers * w ** (2 * layers - 2) + (layers - 1) * r, -r, layers - 1)
 
 
-def _over(x: Any, y: Any) -> Any:
+def _over(x: Data, y: Data) -> Data:
     """x / y for x > 0, y ≥ 0, where 0 gives ∞ without a warning."""
     with np.errstate(divide="ignore"):
         return np.divide(x, y)
 
 
-def _check(a: Any, s: float | int, a0: float | int, layers: int) -> None:
-    if not (np.ndim(s) == np.ndim(a0) == 0 and 0 < a0 < s < np.inf):
-        raise ValueError(f"strengths must be 0 < a0 < s < ∞ (from a0 = 0 nothing is ever learnt), got a0={a0}, s={s}")
-    if not np.all((a >= a0) & (a <= s)):
-        raise ValueError(f"a lies outside of a0 = {a0} … s = {s}, where the curve never comes: {a}")
-    _check_layers(layers, 1)
-
-
-def _check_layers(layers: int, least: int) -> None:
-    if isinstance(layers, bool) or not isinstance(layers, (int, np.integer)) or layers < least:
-        raise ValueError(f"layers must be an integer of at least {least}, got {layers!r}")
+def _strengths(s: Thing, a0: Thing) -> tuple[float, float]:
+    s = checks.number("s", s, above=0, meaning="the strength of the mode")
+    a0 = checks.number(
+        "a0", a0, above=0, below=s, meaning="the strength at the start, below s; 0 never learns"
+    )
+    return s, a0

@@ -1,15 +1,17 @@
 """The critical line and points of an activation, and its phase diagram."""
 
 import math
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from jnn import activations
+from jnn import activations, checks
 from jnn.activations import ActivationLike
+from jnn.checks import Data, Real
 from jnn.theory import gaussian
 from jnn.theory.gaussian import moments
-from jnn.theory.mean_field.maps import LEAST, MOST, SCAN, check, length, on_scan, roots
+from jnn.theory.mean_field.maps import LEAST, MOST, SCAN, check_point, length, on_scan, roots
 
 
 class CriticalPoint(NamedTuple):
@@ -20,13 +22,14 @@ class CriticalPoint(NamedTuple):
     q: float  # q* there
 
 
-def critical(sigma_b2: float | int, activation: ActivationLike = "tanh") -> CriticalPoint:
+def critical(sigma_b2: Real, activation: ActivationLike = "tanh") -> CriticalPoint:
     """The point of the critical line over a bias variance: the σ_w² for which χ₁ = 1 at q*.
 
-    The line is traced by its q: σ_w² = 1/E[h'²] and σ_b² = q − E[h²]/E[h'²]. Where it has several points over one
-    σ_b², the one of the shortest q whose length is stable (χ_q ≤ 1) is taken.
+    The line is traced by its q: σ_w² = 1/E[h'²] and σ_b² = q − E[h²]/E[h'²]. Where it has several
+    points over one σ_b², the one of the shortest q whose length is stable (χ_q ≤ 1) is returned.
 
     Raises:
+      TypeError: σ_b² is not a number.
       ValueError: there is no such point (relu has only σ_b² = 0), or σ_b² is negative.
 
     >>> [round(number, 6) for number in critical(0.05, "tanh")]
@@ -34,27 +37,29 @@ def critical(sigma_b2: float | int, activation: ActivationLike = "tanh") -> Crit
     >>> critical(0, "relu")
     CriticalPoint(sigma_w2=2.0, sigma_b2=0.0, q=1.0)
     """
-    check(activation, 1, sigma_b2)
+    _, sigma_b2 = check_point(activation, 1, sigma_b2)
     at = on_scan(activation)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         gap = SCAN - at.value2 / at.slope2 - sigma_b2
     if sigma_b2 == 0:
-        if np.all(np.abs(gap) <= 1e-12 * SCAN):  # every length is kept: relu and its like
+        # every length is kept: relu and its like
+        if np.all(np.abs(gap) <= 1e-12 * SCAN):
             return CriticalPoint(float(1 / at.slope2[0]), 0.0, 1.0)
-        slope, value = (float(gaussian.double(f, 0.0)) for f in reversed(activations.resolve(activation)[:2]))
+        h = activations.resolve(activation)
+        value = float(gaussian.double(h.value, 0.0))
+        slope = float(gaussian.double(h.slope, 0.0))
         if value == 0 and slope != 0 and _shrinks(at, slope):
             return CriticalPoint(1 / slope**2, 0.0, 0.0)
 
-    def residual(log_q: Any) -> Any:
+    def residual(log_q: Data) -> Data:
         at = moments(activation, np.exp(log_q))
         return np.exp(log_q) - at.value2 / at.slope2 - sigma_b2
 
-    significant = np.abs(gap) > 1e-13 * SCAN
-    for i in np.flatnonzero((np.sign(gap[:-1]) != np.sign(gap[1:])) & significant[:-1] & significant[1:]):
+    for i in _sign_changes(gap, np.abs(gap) > 1e-13 * SCAN):
         q = math.exp(roots(residual, *np.log(SCAN[i : i + 2])))
         here = moments(activation, q)
         if here.growth <= here.slope2 * (1 + 1e-9):
-            return CriticalPoint(float(1 / here.slope2), float(sigma_b2), q)
+            return CriticalPoint(float(1 / here.slope2), sigma_b2, q)
     raise ValueError(
         f"{activation!r} has no critical network with sigma_b2={sigma_b2}: "
         "try another sigma_b2, 0 for relu and its like, or critical_point for gelu and its like"
@@ -67,10 +72,17 @@ def _shrinks(at: gaussian.Moments, slope: float) -> bool:
     return bool(np.all(at.value2[short] / slope**2 <= SCAN[short] * (1 + 1e-12)))
 
 
-def critical_point(activation: ActivationLike = "gelu") -> CriticalPoint:
-    """The point where χ₁ = χ_q = 1: lengths and gradients both last. Some activations, gelu and silu, have just one.
+def _sign_changes(values: np.ndarray, significant: np.ndarray) -> np.ndarray:
+    """The i for which values i and i + 1 differ in sign, by more than rounding."""
+    change = np.sign(values[:-1]) != np.sign(values[1:])
+    return np.flatnonzero(change & significant[:-1] & significant[1:])
 
-    On the critical line σ_w² = 1/E[h'²], and χ_q = 1 where E[h'²] = dE[h²]/dq = E[h'² + h h''].
+
+def critical_point(activation: ActivationLike = "gelu") -> CriticalPoint:
+    """The point where χ₁ = χ_q = 1: lengths and gradients both last.
+
+    Some activations, gelu and silu, have just one. On the critical line σ_w² = 1/E[h'²], and
+    χ_q = 1 where E[h'²] = dE[h²]/dq = E[h'² + h h''].
 
     Raises:
       ValueError: there is none at a positive length (tanh: see `critical`).
@@ -82,18 +94,46 @@ def critical_point(activation: ActivationLike = "gelu") -> CriticalPoint:
     activations.check(activation)
     grid = np.geomspace(1e-4, 1e4, 321)
 
-    def gap(q: Any) -> Any:
+    def gap(q: Data) -> Data:
         at = moments(activation, q)
         return at.growth / at.slope2 - 1
 
     on_grid = gap(grid)
-    seen = np.abs(on_grid) > 1e-12
-    for i in np.flatnonzero((np.sign(on_grid[:-1]) != np.sign(on_grid[1:])) & seen[:-1] & seen[1:]):
+    for i in _sign_changes(on_grid, np.abs(on_grid) > 1e-12):
         q = math.exp(roots(lambda log_q: gap(np.exp(log_q)), *np.log(grid[i : i + 2])))
         at = moments(activation, q)
-        if (sigma_b2 := q - float(at.value2 / at.slope2)) >= 0:
+        sigma_b2 = q - float(at.value2 / at.slope2)
+        if sigma_b2 >= 0:
             return CriticalPoint(float(1 / at.slope2), sigma_b2, q)
-    raise ValueError(f"{activation!r} has no point with χ₁ = χ_q = 1 at a positive length; see `critical`")
+    raise ValueError(
+        f"{activation!r} has no point with χ₁ = χ_q = 1 at a positive length; see `critical`"
+    )
+
+
+# the value of Xiao et al. 2018; the smaller it is, the nearer tanh layers are to isometries
+_BIAS = 2.01e-5
+
+
+def any_critical(activation: ActivationLike) -> CriticalPoint:
+    """A critical point of an activation, as an initializer needs one.
+
+    The one over σ_b² = 2.01e-5, or over 0 where the line has no other point (relu), or the one
+    critical point (gelu, silu).
+
+    Raises:
+      ValueError: the activation has no such point (softplus has none).
+
+    >>> any_critical("relu")
+    CriticalPoint(sigma_w2=2.0, sigma_b2=0.0, q=1.0)
+    """
+    for candidate in (partial(critical, _BIAS), partial(critical, 0), critical_point):
+        try:
+            return candidate(activation)
+        except ValueError:
+            continue
+    raise ValueError(
+        f"{activation!r} has no critical network; tanh, relu, gelu and most others have"
+    )
 
 
 class PhaseDiagram(NamedTuple):
@@ -107,22 +147,42 @@ class PhaseDiagram(NamedTuple):
 
 
 def phase_diagram(
-    activation: ActivationLike = "tanh", sigma_w2: Any = None, sigma_b2: Any = None, *, points: int = 41
+    activation: ActivationLike = "tanh",
+    sigma_w2: Data = None,
+    sigma_b2: Data = None,
+    *,
+    points: int = 41,
 ) -> PhaseDiagram:
-    """χ₁ and q* over a grid of variances, and the critical line; ranges of None are 0 … 4 and 0 … 0.5.
+    """χ₁ and q* over a grid of variances, and the critical line.
+
+    Args:
+      activation: a name or a function.
+      sigma_w2, sigma_b2: (m,) and (n,); None for 0 … 4 and 0 … 0.5.
+      points: of a range that is None.
+    Raises:
+      TypeError: points is not an integer, or a variance not a number.
+      ValueError: the variances are not of one axis each, or a number lies outside of its limits.
 
     >>> phase_diagram("tanh", [0.5, 3.0], [0.05]).chi_1.round(3).tolist()
     [[0.432, 1.209]]
     """
-    w = np.linspace(0, 4, points + 1)[1:] if sigma_w2 is None else np.asarray(sigma_w2, np.float64)
-    b = 0.5 * np.linspace(0, 1, points) ** 2 if sigma_b2 is None else np.asarray(sigma_b2, np.float64)
+    points = checks.integer("points", points, 1, meaning="how many variances of a range")
+    if sigma_w2 is None:
+        sigma_w2 = np.linspace(0, 4, points + 1)[1:]
+    if sigma_b2 is None:
+        sigma_b2 = 0.5 * np.linspace(0, 1, points) ** 2
+    w, b = checks.variances(sigma_w2, sigma_b2)
+    for name, variances in (("sigma_w2", w), ("sigma_b2", b)):
+        if variances.ndim != 1:
+            raise ValueError(f"{name} has shape {variances.shape}; expected one axis, (n,)")
     q = np.asarray(length(activation, sigma_w2=w, sigma_b2=b[:, None]))
     χ_1 = w * moments(activation, np.clip(q, LEAST, MOST)).slope2
+    line = np.array([_on_line(sigma_b2, activation) for sigma_b2 in b])
+    return PhaseDiagram(w, b, χ_1, line, q)
 
-    def line(b: float) -> float:
-        try:
-            return critical(b, activation).sigma_w2
-        except ValueError:
-            return math.nan
 
-    return PhaseDiagram(w, b, χ_1, np.array([line(b_) for b_ in b]), q)
+def _on_line(sigma_b2: float, activation: ActivationLike) -> float:
+    try:
+        return critical(sigma_b2, activation).sigma_w2
+    except ValueError:
+        return math.nan

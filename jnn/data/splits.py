@@ -1,0 +1,136 @@
+"""Rows shuffled and dealt out to parts, such as training, validation and test.
+
+It happens once, on the host, before the compiled run, so it is NumPy; what NumPy draws follows from
+a JAX key as well.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax import Array
+
+from jnn import checks
+from jnn.checks import Data, Real
+
+
+def host_generator(key: Array) -> np.random.Generator:
+    """NumPy's generator, seeded with one JAX key.
+
+    >>> host_generator(jax.random.key(0)).permutation(4).shape
+    (4,)
+    """
+    seed = jax.random.key_data(checks.key(key))
+    return np.random.default_rng(np.asarray(seed).ravel())
+
+
+def split(
+    arrays: Sequence[Data], fractions: Sequence[Real], key: Array, *, stratify: Data = None
+) -> tuple[tuple[np.ndarray, ...], ...]:
+    """Shuffle the rows and deal them out to parts, such as training, validation and test.
+
+    Of n rows part p gets n·f_p, rounded by largest remainder so that the parts hold all n.
+    Stratified, it gets as many, and of the n_c rows of label c it gets n_c·f_p to within one row.
+
+    Args:
+      arrays: (x, y, …), each with n rows.
+      fractions: (f_1, …, f_P), positive, of sum 1.
+      key: from `jax.random.key`; the same key deals the same rows.
+      stratify: (n,) labels, of each at least P.
+    Returns:
+      P tuples (x, y, …), one for each part.
+    Raises:
+      ValueError: no rows, unequal lengths, impossible fractions, an empty part, too few rows of a
+        label.
+      TypeError: arrays are not a tuple or list, the key is not a JAX key.
+
+    >>> x, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    >>> train, validation, test = split((x, y), (0.7, 0.15, 0.15), jax.random.key(0))
+    >>> [len(part_x) for part_x, part_y in (train, validation, test)]
+    [14, 3, 3]
+    """
+    columns = _columns(arrays)
+    n = len(columns[0])
+    f = _shares(fractions)
+    label_of_row, counts = _strata(stratify, n, len(f))
+    sizes = _deal(np.array([n]), f)[0]
+    if not sizes.all():
+        raise ValueError(
+            f"{n} rows in fractions {fractions} leave a part empty, {sizes.tolist()}: give more "
+            "rows"
+        )
+
+    generator = host_generator(key)
+    parts: list[list[np.ndarray]] = [[] for _ in f]
+    for label, of_label in enumerate(_deal(counts, f)):
+        rows = generator.permutation(np.flatnonzero(label_of_row == label))
+        for part, dealt in zip(parts, np.split(rows, np.cumsum(of_label)[:-1]), strict=True):
+            part.append(dealt)
+    orders = [generator.permutation(np.concatenate(part)) for part in parts]
+    return tuple(tuple(column[order] for column in columns) for order in orders)
+
+
+def _columns(arrays: Sequence[Data]) -> tuple[np.ndarray, ...]:
+    """The arrays, of equally many rows."""
+    if not isinstance(arrays, (tuple, list)):
+        raise TypeError(
+            f"arrays is of type {type(arrays).__name__}; it must be a tuple, (x, y): one array "
+            "goes as (x,)"
+        )
+    columns = tuple(np.asarray(array) for array in arrays)
+    shapes = [column.shape for column in columns]
+    lengths = {shape[0] if shape else 0 for shape in shapes}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            f"arrays have shapes {shapes}; expected at least one, with equally many rows, one or "
+            "more"
+        )
+    return columns
+
+
+def _shares(fractions: Sequence[Real]) -> np.ndarray:
+    """The fractions, of sum 1 to the last digit."""
+    f = np.asarray(fractions, dtype=float)
+    if f.ndim != 1 or not np.all(f > 0) or abs(f.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"fractions are {fractions}; they must be positive numbers of sum 1, (0.7, 0.15, 0.15)"
+        )
+    return f / f.sum()
+
+
+def _strata(stratify: Data, n: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each row's label, and how many rows each has; one label where all are alike."""
+    if stratify is None:
+        return np.zeros(n, dtype=int), np.array([n])
+    labels = np.asarray(stratify)
+    if labels.shape != (n,):
+        raise ValueError(
+            f"stratify has shape {labels.shape}; expected a label for each of {n} rows, ({n},)"
+        )
+    names, label_of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if counts.min() < parts:
+        raise ValueError(
+            f"label {names[counts.argmin()]} has only {counts.min()} of the {parts} rows that "
+            f"{parts} parts need: give more of them, merge the label with another, or leave "
+            "stratify out"
+        )
+    return label_of_row, counts
+
+
+def _deal(counts: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """How many of the `counts` rows of each label fall to each part, (labels, parts).
+
+    Whole numbers near counts ⊗ f. The column sums are those of the whole, n f by largest remainder:
+    each label's leftover rows go where most are still wanted, and that greedy choice never runs
+    into a corner (Gale and Ryser).
+    """
+    shares = np.outer(counts, f)
+    table = np.floor(shares + 1e-9).astype(int)  # 100 · 0.29 is 29, not 28.999999999999996
+    totals = shares[0]
+    if len(counts) > 1:
+        totals = _deal(counts.sum(keepdims=True), f)[0]
+    for row, share, count in zip(table, shares, counts, strict=True):
+        wanted = totals - table.sum(axis=0)
+        leftover = count - row.sum()
+        row[np.lexsort((row - share, -wanted))[:leftover]] += 1
+    return table

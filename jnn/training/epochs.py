@@ -1,0 +1,128 @@
+"""The two loops of a run: epochs over rows in memory, and epochs over a stream."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.data.rows import Rows
+from jnn.data.streams import Reader
+from jnn.training import compiled
+from jnn.training.compiled import State
+from jnn.training.host import Run
+
+_ORDER_ENTRIES = 2**16  # of the visiting order handed to the device at once: 256 KiB
+_LOOK_SECONDS = 0.2  # how long the device runs between two looks of the host
+# examples × parameters in the first chunk, before the speed is known: some hundredths of a second
+_FIRST_CHUNK = 2**24
+
+
+def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
+    """Epochs over rows in memory, as many a chunk as take about `_LOOK_SECONDS`."""
+    data, validation = _on_device(data), _on_device(validation)
+    n = len(data.x)
+    orders = _Orders(run, n)
+
+    def run_chunk(order: Any, count: int) -> tuple[State, Any]:
+        return compiled.run(
+            run.settings, run.state, run.knobs, data, validation, order, orders.rows, count
+        )
+
+    def next_count(done: int, chunk: int) -> int:
+        count = min(orders.rows, run.plan.epochs - done, chunk)
+        if run.plan.checkpoint and (every := run.plan.checkpoint.every_epochs):
+            count = min(count, every - done % every)
+        return max(count, 0)
+
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(run.state.params))
+    chunk = max(1, _FIRST_CHUNK // (n * numbers))
+    count = next_count(run.done, chunk)
+    order = orders.draw(count)
+    run.clock.compile(lambda: run_chunk(order, 0))
+    with run.monitored() as (bar, interrupt):
+        if run.done < run.plan.epochs:
+            run.stop_early(interrupt)
+        while run.done < run.plan.epochs and not run.stopped:
+            before = run.clock.seconds()
+            run.state, history = run_chunk(order, count)
+            following = next_count(run.done + count, chunk)
+            order = orders.draw(following)  # while the device is busy
+            epoch, history = jax.device_get((run.state.epoch, history))
+            rate = count / max(run.clock.seconds() - before, 1e-6)
+            chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
+            run.look(bar, interrupt, history, int(epoch) - run.done)
+            count = following
+
+
+class _Orders:
+    """The orders in which epochs visit n examples, (rows, n) at a time."""
+
+    def __init__(self, run: Run, n: int) -> None:
+        self.run = run
+        self.rows = max(1, min(_ORDER_ENTRIES // n, 4096))
+        self.in_order = self.unshuffled = None
+        if run.settings.size < n:  # where a step takes all, the order does not matter
+            self.in_order = np.tile(np.arange(n, dtype=np.int32), (self.rows, 1))
+            self.unshuffled = jnp.asarray(self.in_order)
+
+    def draw(self, count: int) -> Any:
+        """Orders of so many epochs; for a checkpoint the generator is kept as it was before."""
+        generator = self.run.generator
+        self.run.generator_state = generator.bit_generator.state
+        if self.in_order is None or not self.run.plan.shuffle:
+            return self.unshuffled
+        order = self.in_order.copy()
+        order[:count] = generator.permuted(self.in_order[:count], axis=1)
+        return order
+
+
+def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
+    """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
+    validation = _on_device(validation)
+    reader.skip(run.done)
+    with run.monitored() as (bar, interrupt):
+        while run.done < run.plan.epochs and not run.stopped:
+            old = run.state
+            batches = 0
+            none = sums = compiled.no_sums(old)
+            given_up = partial(run.given_up, interrupt)
+            with reader.epoch(run.done, given_up) as blocks:
+                for block, count in blocks:
+                    if not run.clock.compile_seconds:
+                        run.clock.compile(partial(_nothing, run, block, validation))
+                    run.state, new = compiled.steps(
+                        run.settings, run.state, sums, run.knobs, block, count
+                    )
+                    # of the block before: no more than two are under way
+                    jax.block_until_ready(sums)
+                    sums = new
+                    batches += count
+                    if bar:  # an epoch of a stream may last for hours
+                        bar.set_postfix(batches=batches)
+            if run.given_up(interrupt):
+                run.stop_early(interrupt)
+                run.leave_epoch(old)
+                return
+            if sums is none:
+                if run.done == 0:
+                    raise ValueError("the stream is empty: it gave no batch for the first epoch")
+                run.stopped = "stream"
+                return
+            run.state, row = compiled.finish(
+                run.settings, old, run.state, sums, run.knobs, validation
+            )
+            run.look(bar, interrupt, jax.device_get(row)[None], 1)
+
+
+def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
+    """What an epoch of a stream runs, on nothing."""
+    none = compiled.no_sums(run.state)
+    state, sums = compiled.steps(run.settings, run.state, none, run.knobs, block, 0)
+    return compiled.finish(run.settings, run.state, state, sums, run.knobs, validation)
+
+
+def _on_device(rows: Any) -> Any:
+    """Checked rows, moved to the device; None stays None."""
+    return jax.tree.map(jnp.asarray, rows)

@@ -1,0 +1,161 @@
+"""Training: `fit`, the whole run compiled, with everything checked before anything is computed."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optax
+from jax import Array
+
+from jnn.checks import Real, Thing, renamed
+from jnn.data.rows import Rows
+from jnn.losses import LossLike
+from jnn.params import Params, sizes
+from jnn.penalties import Penalty
+from jnn.training import compiled
+from jnn.training.epochs import over_rows, over_stream
+from jnn.training.host import Run
+from jnn.training.options import Metrics, Plan, Progress
+from jnn.training.result import Fit
+from jnn.training.sources import check_start, checked_sources, run_identity
+from jnn.training.stopping import Plateau, Stop
+from jnn.triangular.method import Method, check_method
+
+
+@renamed(
+    forward="states=",
+    checkpoint_every="backprop=jnn.Method(recompute_every=…)",
+    recompute_every="backprop=jnn.Method(recompute_every=…)",
+    compute_dtype="backprop=jnn.Method(dtype=…)",
+    callback="progress=",
+    label_smoothing='loss=jnn.losses.smoothed("cross_entropy", …)',
+    class_weight="(x, y, jnn.data.class_weights(y, …)) as data",
+    steps_per_epoch="jnn.Stream(batches, steps_per_epoch=…) as data",
+    target="stop=jnn.Stop(target=…)",
+    tolerance="stop=jnn.Stop(tolerance=…)",
+    seconds="stop=jnn.Stop(seconds=…)",
+    min_improvement="stop=jnn.Stop(min_improvement=…)",
+)
+def fit(
+    params: Params,
+    data: Thing,
+    *,
+    validation: Thing = None,
+    loss: LossLike = "half_mse",
+    penalty: Penalty | Callable[[Params], Any] | None = None,
+    dropout_rate: Real = 0.0,
+    metrics: Metrics = (),
+    watch: Thing = (),
+    optimizer: str | optax.GradientTransformation = "adam",
+    learning_rate: Real | optax.Schedule | None = None,
+    plateau: Plateau | None = None,
+    clip_norm: Real | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    key: Array | None = None,
+    patience: int | None = None,
+    stop: Stop | None = None,
+    backprop: str | Method = "auto",
+    states: str = "sequential",
+    checkpoint: Thing = None,
+    progress: Progress = None,
+) -> Fit:
+    """Minimise a loss over data by minibatch gradient steps, the whole run compiled.
+
+        p ← p + update(∂ℓ/∂p),    ℓ the weighted mean loss of a minibatch, and a penalty if any
+
+    Data and loss:
+      params: where to start; they are not changed.
+      data: (x, y) or (x, y, weights) of shapes (n, n_0), (n, n_N) and (n,), or (n,) integer labels
+        y for a loss that takes them. Or a stream of such batches: an iterable that begins anew for
+        every epoch, a function from the number of the epoch (from 0) to one, or a `jnn.Stream`; it
+        is read ahead by a thread. (A list of batches goes as `lambda epoch: batches`: a list of two
+        or three is (x, y) or (x, y, weights).)
+      validation: what the run is judged by: (x, y) or (x, y, weights), or a fraction of data
+        (stratified for labels).
+      loss: a name of `jnn.LOSSES`, or a function of one example's (prediction, target); with label
+        smoothing `jnn.losses.smoothed("cross_entropy", 0.1)`.
+      penalty: `jnn.penalties.l1`, `l2`, `elastic_net`, or a function of the parameters.
+      dropout_rate: of hidden units, in training.
+      metrics: names of `jnn.METRICS` or functions, recorded every epoch.
+      watch: names of `jnn.diagnostics.WATCHES`, recorded for every layer after every epoch, on the
+        first 256 training examples (of a stream: validation examples), as `history[name]` of shape
+        (epochs, N).
+    Steps:
+      optimizer: a name of `jnn.OPTIMIZERS`, or any optax transformation. Keep one transformation
+        for several runs: a new one is compiled anew, and stays in JAX's cache, as a new loss
+        function does. "bfgs", "lbfgs" and "levenberg_marquardt" take all data at once.
+      learning_rate: of a named optimizer: a number, an optax schedule, or None for its default.
+      plateau: `jnn.Plateau`, cuts the learning rate where the monitored loss no longer falls.
+      clip_norm: gradients longer than that are shortened to it.
+      epochs: passes through the data.
+      batch_size: examples a step, None is min(32, n); a smaller last batch is averaged over its
+        own size.
+      shuffle: visit the examples in a new order in every epoch; False visits them in the order of
+        the data, always.
+      key: of shuffling, dropout and the validation split; None is `jax.random.key(0)`.
+      backprop, states: how gradients are taken, as in `jnn.forward`; backprop may be a whole
+        `jnn.Method`, which can also recompute states, and compute in another dtype such as
+        `jnp.bfloat16` (losses, updates and parameters keep the parameters' own).
+    Stopping, by the monitored loss: that on the validation data, or else the training loss:
+      patience: epochs without improvement; the best parameters are then the result.
+      stop: `jnn.Stop`: a target, a tolerance, a time limit, and what counts as an improvement.
+        Ctrl-C stops, too, and what was reached is returned.
+    Monitoring:
+      progress: True shows a bar, None does where standard error is a terminal or the code runs in a
+        notebook; or a function, called with the `Fit` so far some times a second or once an epoch,
+        which stops the run by returning True.
+      checkpoint: a directory, or a `jnn.Checkpoint`: the run is written there every 30 s and at its
+        end, and goes on from there, to the same bits, when it is called again with the same data
+        and settings; a stream between two epochs. Functions (losses, schedules, transformations,
+        streams) are told apart by their names alone.
+    Raises:
+      ValueError: shapes do not match, data are empty or not finite, a size or a name is impossible,
+        a checkpoint is another run's. Nothing has been computed then, but on a stream the batches
+        before a wrong one have.
+      TypeError: something is of the wrong kind.
+    Warns:
+      RuntimeWarning: loss or parameters stopped being finite. The run ends there; the result names
+        the epoch and holds the parameters from before it.
+
+    >>> x = np.linspace(-1, 1, 20)[:, None]
+    >>> start = jnn.init_network_params([1, 1], jax.random.key(0))
+    >>> result = fit(start, (x, 2 * x + 1), optimizer="sgd", learning_rate=0.1, batch_size=1)
+    >>> bool(result.history["loss"][-1] < 1e-9)
+    True
+    """
+    check_start(params)
+    plan = Plan(
+        loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
+        optimizer=optimizer, learning_rate=learning_rate, plateau=plateau, clip_norm=clip_norm,
+        epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
+        patience=patience, stop=stop, method=check_method(backprop, states),
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
+    train, held, size = found = checked_sources(plan, params, data, validation)
+    settings = plan.settings(params, size)
+    names = compiled.history_names(
+        settings,
+        plan.knobs(),
+        depth=len(sizes(params)) - 1,
+        training=isinstance(train, Rows),
+        validation=held is not None,
+    )
+    identity = {} if plan.checkpoint is None else run_identity(plan, params, found)
+    run = Run(plan, settings, params, names, identity)
+    run.resume()
+    if isinstance(train, Rows):
+        over_rows(run, train, held)
+    else:
+        over_stream(run, train, held)
+    result = run.result()
+    if result.diverged:
+        warnings.warn(
+            f"loss or parameters stopped being finite in epoch {result.diverged}: training ended "
+            "there, with the parameters from before that epoch; try a smaller learning rate, or "
+            "clip the gradient",
+            RuntimeWarning,
+            stacklevel=3,  # the caller of what `renamed` made of `fit`
+        )
+    return result

@@ -1,0 +1,230 @@
+"""A training run as the host sees it: what happens between two chunks of the compiled program.
+
+Between chunks live the progress bar, the callback, the time limit, Ctrl-C and checkpoints. None of
+them changes a number: the program carries its whole state, and the order of the examples comes from
+a generator that is carried, too.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn import checks
+from jnn.checks import Tree
+from jnn.data.splits import host_generator
+from jnn.files import checkpoints
+from jnn.params import Params
+from jnn.training import compiled, progress, stopping
+from jnn.training.compiled import State
+from jnn.training.options import Plan, Settings
+from jnn.training.progress import Interrupt
+from jnn.training.result import Fit
+from jnn.training.stopping import Memory, Reason
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds of a run; compilation does not count as running."""
+
+    compile_seconds: float = 0.0
+    earlier: float = 0.0  # of this run before `started`
+    started: float = dataclasses.field(default_factory=time.perf_counter)
+
+    def seconds(self) -> float:
+        """How long the run has been running."""
+        return self.earlier + max(0.0, time.perf_counter() - self.started)
+
+    def compile(self, run: Callable[[], Any]) -> None:
+        """Compile the run by calling it with zero epochs."""
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        self.compile_seconds = time.perf_counter() - start
+        self.started = time.perf_counter()
+
+    def stop(self) -> None:
+        """Running is over."""
+        self.earlier = self.seconds()
+        self.started = np.inf
+
+
+class Run:
+    """One call of `fit`, from the first epoch to the last or to what stops it earlier.
+
+    Args:
+      plan: the options.
+      settings: what the program is made for.
+      params: where to start.
+      names: of the history's columns.
+      identity: what tells this run from others, for its checkpoints.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        params: Params,
+        names: list[str],
+        identity: dict[str, Any],
+    ) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.knobs = plan.knobs()
+        self.state = compiled.begin(settings, params)
+        self.names = names
+        self.identity = identity
+        self.history: list[np.ndarray] = []  # (epochs, names), part after part
+        self.done = 0
+        self.resumed = 0
+        self.stopped: str | None = None
+        self.within_epoch = False  # whether a stream was stopped there
+        self.clock = Clock()
+        self.generator = host_generator(checks.key(plan.key))  # of the orders of visits …
+        self.generator_state = self.generator.bit_generator.state  # … before some were drawn ahead
+        self.written = time.perf_counter()
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, where there is one."""
+        checkpoint = self.plan.checkpoint
+        if checkpoint is None:
+            return
+        Path(checkpoint.directory).mkdir(parents=True, exist_ok=True)  # now, not after hours
+        found = checkpoints.latest(checkpoint, self.state, self.identity)
+        if found is None:
+            return
+        columns = [found.history[name] for name in dict.fromkeys(self.names)]
+        columns = [column.reshape(found.epoch, -1) for column in columns]
+        self.state = found.tree
+        self.history = [np.concatenate(columns, axis=1)]
+        self.done = self.resumed = found.epoch
+        self.clock.earlier = found.record["seconds"]
+        self.generator_state = self.generator.bit_generator.state = found.record["generator"]
+        self._judge_anew()
+
+    @contextmanager
+    def monitored(self) -> Iterator[tuple[Any, Interrupt]]:
+        """A progress bar (or None), and whether Ctrl-C was pressed, while epochs run."""
+        shown = progress.bar(self.plan.epochs, self.plan.bar, initial=self.done)
+        with progress.interruptible() as interrupt, shown as bar:
+            yield bar, interrupt
+        jax.block_until_ready(self.state)
+        self.clock.stop()
+
+    def look(self, bar: Any, interrupt: Interrupt, history: np.ndarray, ran: int) -> None:
+        """After a chunk of so many epochs: everything that the host does."""
+        self.history.append(history[:ran])
+        self.done += ran
+        self._judge()
+        if bar:
+            bar.update(ran)
+            last = dict(zip(self.names, self.history[-1][-1], strict=True))
+            shown = [name for name in ("loss", "validation_loss") if name in last]
+            bar.set_postfix({name: f"{last[name]:.4g}" for name in shown})
+        answer = self.plan.callback(self.result()) if self.plan.callback else None
+        if self.done < self.plan.epochs:
+            if isinstance(answer, (bool, np.bool_)) and answer:
+                self.stopped = self.stopped or "progress"
+            self.stop_early(interrupt)
+        self.write(self.state)
+
+    def given_up(self, interrupt: Interrupt) -> bool:
+        """Whether a user or a clock asks for an end."""
+        return interrupt.asked or self._time_is_up()
+
+    def stop_early(self, interrupt: Interrupt) -> None:
+        """Note why, where a user or a clock asks for an end."""
+        if interrupt.asked:
+            self.stopped = self.stopped or "interrupted"
+        elif self._time_is_up():
+            self.stopped = self.stopped or "seconds"
+
+    def _time_is_up(self) -> bool:
+        seconds = self.plan.stop.seconds if self.plan.stop else None
+        return seconds is not None and self.clock.seconds() >= seconds
+
+    def leave_epoch(self, old: State) -> None:
+        """Within an epoch of a stream: finite steps are kept; a checkpoint is of its beginning."""
+        self.within_epoch = True
+        leaves = jax.device_get(jax.tree.leaves(self.state.params))
+        if not all(np.isfinite(leaf).all() for leaf in leaves):
+            self.state = old
+        if self.done > self.resumed:
+            self.write(old)
+
+    def write(self, state: State) -> None:
+        """A checkpoint, where one is due."""
+        checkpoint = self.plan.checkpoint
+        if checkpoint is None:
+            return
+        now = time.perf_counter()
+        due = checkpoint.due(self.done, now - self.written)
+        if due or self.stopped or self.done >= self.plan.epochs:
+            record = {"seconds": self.clock.seconds(), "generator": self.generator_state}
+            checkpoints.write(checkpoint, self.done, state, self.identity, record, self._columns())
+            self.written = now
+
+    def result(self) -> Fit:
+        """What was reached so far."""
+        memory = Memory(*jax.device_get(self.state.memory))
+        diverged = self.stopped == "diverged"
+        best_epoch = self.done - int(diverged) - int(memory.since_best)
+        last = self._params(self.state.params)
+        at_the_end = best_epoch == self.done and not self.within_epoch
+        best = last if at_the_end else self._params(self.state.best)
+        restores_best = self.plan.patience is not None and best_epoch > 0
+        return Fit(
+            params=best if restores_best else last,
+            last_params=last,
+            best_params=best,
+            best_epoch=best_epoch,
+            history=self._columns(),
+            stopped=self.stopped or "epochs",
+            compile_seconds=self.clock.compile_seconds,
+            run_seconds=self.clock.seconds(),
+            resumed=self.resumed,
+        )
+
+    def _params(self, p: Tree) -> Params:
+        """A network's parameters from those of a state."""
+        if self.settings.packing is None:
+            return p
+        return jax.tree.map(jnp.asarray, self.settings.packing.restore(jax.device_get(p)))
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """The history so far: (epochs,) a name, and (epochs, N) for what is watched."""
+        nothing = np.zeros((0, len(self.names)), self.state.memory.dtype)
+        table = np.concatenate([nothing, *self.history])
+        columns = {}
+        for name in dict.fromkeys(self.names):
+            column = table[:, np.array(self.names) == name]
+            column = column if name in self.settings.watch else column[:, 0]
+            columns[name] = np.ascontiguousarray(column)
+        return columns
+
+    def _judge(self) -> None:
+        reason = Reason(int(self.state.reason))
+        self.stopped = None if reason is Reason.RUNNING else reason.name.lower()
+
+    def _judge_anew(self) -> None:
+        """After a checkpoint was read: what stopped that run need not stop this one."""
+        self._judge()
+        if self.stopped is None or Reason(int(self.state.reason)) is Reason.DIVERGED:
+            return
+        columns = self._columns()
+        losses = np.append(np.inf, columns["loss"])
+        rules = stopping.holding(
+            self.knobs.limits,
+            since_best=Memory(*jax.device_get(self.state.memory)).since_best,
+            monitored=columns.get("validation_loss", columns["loss"])[-1],
+            loss=losses[-1],
+            previous=losses[-2],
+        )
+        if not any(rules.values()):
+            self.state = self.state._replace(reason=jnp.zeros_like(self.state.reason))
+            self.stopped = None

@@ -1,0 +1,250 @@
+"""The options of a training run in one record, checked one by one and together."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import numpy as np
+import optax
+from jax import Array
+
+from jnn import checks, losses, optimizers
+from jnn.checks import Real, Thing
+from jnn.diagnostics.watch import check_watch
+from jnn.files import checkpoints
+from jnn.losses import Loss, LossLike
+from jnn.params import Params
+from jnn.penalties import Penalty
+from jnn.training import dropout, residuals, stopping
+from jnn.training.packing import Packing, pack
+from jnn.training.stopping import LIMIT, Limits, Plateau, Stop
+from jnn.triangular.method import AUTO, Method, check_method
+
+Metrics: TypeAlias = Any  # names or functions, one or several
+Progress: TypeAlias = bool | Callable[..., Any] | None
+
+
+# ---- what the compiled program is told ----
+
+
+class Settings(NamedTuple):
+    """What the program is made for; hashable, a static argument."""
+
+    packing: Packing | None  # of small parameters in one vector; None keeps them as a tree
+    loss: Any  # a name, a function of one example, or a `Loss`
+    metrics: tuple[Any, ...]  # names or functions
+    watch: tuple[str, ...]  # names of `diagnostics.WATCHES`
+    optimizer: optax.GradientTransformation
+    schedule: Callable[[Any], Any] | None  # the learning rate by step
+    least_squares: bool  # whether the optimizer wants the residuals
+    size: int  # examples a step
+    method: Method
+
+
+class Knobs(NamedTuple):
+    """Numbers that the program takes; None leaves out what they would act on."""
+
+    rate: Any  # learning rate; None where a schedule or the optimizer has its own
+    penalty: Any
+    dropout: Any  # probability
+    key: Any  # of the dropout masks
+    limits: Limits
+
+
+# ---- what `fit` is told ----
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """How to train: all that `fit` is told but parameters and data (its docstring explains them).
+
+    What a run that is resumed must have in common with the one before is derived from the fields:
+    all but those that are marked as a LIMIT.
+
+    Raises:
+      ValueError: an option is out of its range, or options do not go together.
+      TypeError: an option is of the wrong kind.
+
+    >>> Plan(optimizer="sgd", batch_size=10).learning_rate
+    0.01
+    """
+
+    loss: LossLike = "half_mse"
+    penalty: Penalty | Callable[[Params], Any] | None = None
+    dropout_rate: Real = 0.0
+    metrics: Metrics = ()
+    watch: Any = ()
+    optimizer: str | optax.GradientTransformation = "adam"
+    learning_rate: Real | optax.Schedule | None = None
+    plateau: Plateau | None = None
+    clip_norm: Real | None = None
+    batch_size: int | None = None
+    shuffle: bool = True
+    key: Array | None = None
+    stop: Stop | None = None
+    method: Method = AUTO
+    epochs: int = dataclasses.field(default=100, metadata=LIMIT)
+    patience: int | None = dataclasses.field(default=None, metadata=LIMIT)
+    checkpoint: Any = dataclasses.field(default=None, metadata=LIMIT)
+    progress: Progress = dataclasses.field(default=None, metadata=LIMIT)
+
+    def __post_init__(self) -> None:
+        settle = partial(object.__setattr__, self)  # the class is frozen to others
+        settle("method", check_method(self.method))
+        losses.resolve(self.loss)
+        settle("dropout_rate", dropout.check_rate(self.dropout_rate))
+        settle("metrics", _metrics(self.metrics))
+        settle("watch", check_watch(self.watch))
+        settle("epochs", checks.integer("epochs", self.epochs, 0))
+        if self.patience is not None:
+            settle("patience", checks.integer("patience", self.patience, 1))
+        if self.batch_size is not None:
+            settle("batch_size", checks.integer("batch_size", self.batch_size, 1))
+        settle("shuffle", checks.flag("shuffle", self.shuffle))
+        settle("key", jax.random.key(0) if self.key is None else checks.key(self.key))
+        settle("stop", Stop() if self.stop is None else _record("stop", self.stop, Stop))
+        if self.plateau is not None:
+            _record("plateau", self.plateau, Plateau)
+        if self.checkpoint is not None:
+            settle("checkpoint", checkpoints.resolve(self.checkpoint))
+        if not (self.progress is None or callable(self.progress)):
+            what = "True, False, None, or a function of the Fit so far"
+            if not isinstance(self.progress, (bool, np.bool_)):
+                raise TypeError(f"progress is {self.progress!r}; it must be {what}")
+        if self.rule.rate is not None:
+            settle("learning_rate", self.rule.rate)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """What goes with what."""
+        if self.dropout_rate:
+            dropout.check_dropout(self.method)
+        if self.rule.least_squares:
+            residuals.check_squares(self.loss, self.penalty, self.method)
+        if self.rule.full_batch and self.plateau is not None:
+            raise ValueError(
+                f"{self.optimizer} finds the length of each step itself: leave plateau out"
+            )
+        if self.rule.full_batch and self.dropout_rate:
+            raise ValueError(
+                f"{self.optimizer} compares the objective between steps, which dropout changes: "
+                "leave one out"
+            )
+
+    @cached_property
+    def rule(self) -> optimizers.Rule:
+        """The optimizer as the program takes it."""
+        return optimizers.resolve(self.optimizer, self.learning_rate, self.clip_norm)
+
+    @property
+    def limits(self) -> Limits:
+        """When to stop, in numbers."""
+        return stopping.limits(self.patience, self.stop or Stop(), self.plateau)
+
+    @property
+    def callback(self) -> Callable[..., Any] | None:
+        """What is called with the result so far."""
+        return self.progress if callable(self.progress) else None
+
+    @property
+    def bar(self) -> bool | None:
+        """Whether a progress bar is shown; None: where somebody looks."""
+        return None if callable(self.progress) or self.progress is None else bool(self.progress)
+
+    def settings(self, params: Params, size: int) -> Settings:
+        """What the program of a network is made for, with steps of so many examples."""
+        rule = self.rule
+        return Settings(
+            packing=None if rule.by_leaf else pack(params, in_order=rule.least_squares),
+            loss=self.loss,
+            metrics=self.metrics,
+            watch=self.watch,
+            optimizer=rule.transformation,
+            schedule=rule.schedule,
+            least_squares=rule.least_squares,
+            size=size,
+            method=self.method,
+        )
+
+    def knobs(self) -> Knobs:
+        """The numbers that the program takes."""
+        penalty: Any = self.penalty
+        if penalty is not None and not isinstance(penalty, Penalty):
+            penalty = jax.tree_util.Partial(penalty)
+        dropped = bool(self.dropout_rate)
+        return Knobs(
+            rate=self.rule.rate,
+            penalty=penalty,
+            dropout=self.dropout_rate if dropped else None,
+            key=self.key if dropped else None,
+            limits=self.limits,
+        )
+
+
+# ---- what must match to resume ----
+
+
+def identity(record: Any, prefix: str = "") -> dict[str, Any]:
+    """Run identity: the options that must match before a run may resume, as JSON values by name.
+
+    >>> identity(Plan(stop=Stop(min_improvement=0.1)))["stop.min_improvement"]
+    0.1
+    """
+    if dataclasses.is_dataclass(record):
+        marked = dataclasses.fields(record)
+        names = [field.name for field in marked if field.metadata.get("resumes", True)]
+    else:
+        names = record._fields
+    found: dict[str, Any] = {}
+    for name in names:
+        value = getattr(record, name)
+        if isinstance(value, (Plateau, Stop, Method)):
+            found |= identity(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = _in_words(value)
+    return found
+
+
+def _in_words(value: Any) -> Any:
+    """A file holds no code: functions, losses and transformations are told apart by their names."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        return [_in_words(entry) for entry in value]
+    if isinstance(value, Loss):
+        return losses.name_of(value)
+    if isinstance(value, Penalty):
+        return repr(value)
+    if isinstance(value, Array):
+        return np.asarray(jax.random.key_data(value)).tolist()
+    if isinstance(value, np.dtype):
+        return value.name
+    if hasattr(value, "init") and hasattr(value, "update"):
+        return "an optax transformation"
+    return name_of(value)
+
+
+def name_of(thing: Any) -> Any:
+    """A function's name, or the thing itself.
+
+    >>> name_of(name_of), name_of("tanh")
+    ('name_of', 'tanh')
+    """
+    return getattr(thing, "__qualname__", type(thing).__name__) if callable(thing) else thing
+
+
+# ---- kinds ----
+
+
+def _metrics(metrics: Metrics) -> tuple[Any, ...]:
+    if isinstance(metrics, str) or callable(metrics):
+        return (metrics,)
+    if metrics is not None and not isinstance(metrics, (tuple, list)):
+        raise TypeError(f"metrics is {metrics!r}; it must be a name, a function, or a list of them")
+    return tuple(metrics or ())
+
+
+def _record(name: str, value: Thing, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r}; it must be a jnn.{kind.__name__}(…)")
+    return value

@@ -1,0 +1,169 @@
+"""What a run trains on and validates with: rows or a stream, checked against network and plan."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from jnn import checks, metrics, penalties
+from jnn.checks import Thing
+from jnn.data.rows import Rows, check_loss, check_rows, validation_split
+from jnn.data.streams import Reader, Stream, is_stream
+from jnn.files.sealed import fingerprint
+from jnn.params import Params, check_params, sizes
+from jnn.training.options import Plan, identity, name_of
+
+
+class Sources(NamedTuple):
+    """Where the examples come from, on the host."""
+
+    train: Rows | Reader
+    validation: Rows | None
+    size: int  # examples a step; 0 for a stream, which brings its own batches
+
+
+def check_start(params: Thing) -> None:
+    """Raise unless they are the finite parameters of a network, to start from.
+
+    Raises:
+      TypeError: they are not a network's, or traced.
+      ValueError: they do not chain, or are not finite.
+
+    >>> check_start(jnn.from_layers([(1.0, 0.0)]))
+    """
+    check_params(params)
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params)):
+        raise TypeError(
+            "fit compiles itself and looks at its data: call it outside of jit, grad and vmap"
+        )
+    if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params))):
+        raise ValueError(
+            "params hold NaN or infinity before any step: draw them anew, or load a finite state"
+        )
+
+
+def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) -> Sources:
+    """Training and validation data, checked before anything is computed.
+
+    Raises:
+      ValueError: they do not go with network, loss, metrics or plan.
+      TypeError: they are of the wrong kind.
+    """
+    penalties.check_penalty(plan.penalty, params)
+    size = 0
+    if is_stream(data):
+        stream = data if isinstance(data, Stream) else Stream(data)
+        _check_stream(plan, stream, validation)
+        train: Rows | Reader = Reader(stream, _Checker(plan, params))
+    else:
+        train = check_rows(params, data, plan.loss)
+    held = None
+    if _is_fraction(validation):
+        assert isinstance(train, Rows)  # a stream with a fraction was refused
+        train, held = validation_split(
+            train, validation, jax.random.fold_in(checks.key(plan.key), 1)
+        )
+    elif validation is not None:
+        held = check_rows(params, validation, plan.loss, "validation")
+    if isinstance(train, Rows):
+        check_loss(plan.loss, params[-1].w.shape[1], train.y)
+        size = _size(plan, len(train.x))
+    _check_metrics(plan, params, [rows for rows in (train, held) if isinstance(rows, Rows)])
+    return Sources(train, held, size)
+
+
+def run_identity(plan: Plan, params: Params, sources: Sources) -> dict[str, Any]:
+    """What must match for a run to go on from a checkpoint: options, network and data."""
+    train, validation, size = sources
+    streamed = isinstance(train, Reader)
+    return identity(plan) | {
+        "sizes": list(sizes(params)),
+        "activations": [name_of(stack.activation) for stack in params],
+        "residual": [bool(stack.residual) for stack in params],
+        "start": fingerprint(jax.tree.leaves(params)),
+        "data": "a stream" if streamed else _contents(train),
+        "validation": None if validation is None else _contents(validation),
+        "batch_size": size,
+        "steps_per_epoch": train.stream.steps_per_epoch if streamed else None,
+    }
+
+
+def _contents(rows: Rows) -> str:
+    return fingerprint([a for a in rows if a is not None])
+
+
+# ---- pieces ----
+
+
+class _Checker:
+    """What a stream checks its batches with; the loss itself is tried once, on the first."""
+
+    def __init__(self, plan: Plan, params: Params) -> None:
+        self.plan = plan
+        self.params = params
+        self.untried = True
+
+    def __call__(self, batch: Thing, name: str) -> Rows:
+        rows = check_rows(self.params, batch, self.plan.loss, name)
+        if self.untried:
+            check_loss(self.plan.loss, self.params[-1].w.shape[1], rows.y)
+            self.untried = False
+        return rows
+
+
+def _is_fraction(validation: Thing) -> bool:
+    return isinstance(validation, (float, int, np.number))
+
+
+def _size(plan: Plan, n: int) -> int:
+    """Examples a step: those asked for, or all for a method that compares objectives."""
+    size = plan.batch_size
+    if plan.rule.full_batch:
+        if size not in (None, n):
+            raise ValueError(
+                f"{plan.optimizer} takes all {n} examples at every step, got batch_size {size}: "
+                "leave it out"
+            )
+        return n
+    if size is not None and size > n:
+        raise ValueError(
+            f"batch_size is {size}; it must be an integer from 1 to {n}, the number of examples"
+        )
+    return min(32, n) if size is None else size
+
+
+def _check_stream(plan: Plan, stream: Stream, validation: Thing) -> None:
+    if stream.once and plan.epochs > 1 and stream.steps_per_epoch is None:
+        raise ValueError(
+            f"{type(stream.batches).__name__} is an iterator, whose batches come once, but epochs "
+            f"is {plan.epochs}: give jnn.Stream(batches, steps_per_epoch=…), or an iterable that "
+            "begins anew, or a function from the epoch to one"
+        )
+    if plan.batch_size is not None:
+        raise ValueError("batch_size belongs to arrays; a stream brings its own batches")
+    if _is_fraction(validation):
+        raise ValueError(
+            f"validation={validation} cannot be split off a stream: give arrays (x, y)"
+        )
+    if plan.rule.full_batch:
+        raise ValueError(
+            "second-order methods take all examples at every step, which a stream does not give"
+        )
+    if plan.watch and validation is None:
+        raise ValueError(
+            "watch looks at fixed examples, which a stream has not: give validation=(x, y)"
+        )
+
+
+def _check_metrics(plan: Plan, params: Params, every: list[Rows]) -> None:
+    names = ["loss", "validation_loss", "learning_rate", "gradient_norm"]
+    names += [*map(metrics.name_of, plan.metrics), *plan.watch]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"metrics are recorded by their names, which must differ: {', '.join(names)}"
+        )
+    n_N, output = params[-1].w.shape[1], params[-1].activation
+    for rows in every:
+        for metric in plan.metrics:
+            metrics.check_metric(metric, n_N, rows.y, output)

@@ -1,0 +1,184 @@
+"""When a run stops, and when its learning rate is cut: one rule for device and host.
+
+All limits are numbers handed to the compiled program, so that another limit compiles nothing anew.
+The loss that decides is called the monitored one: that on the validation data, or else the training
+loss.
+"""
+
+import dataclasses
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jnn import checks
+from jnn.checks import Real
+
+# of a field of options: a run that is resumed may have another value of it
+LIMIT = {"resumes": False}
+
+
+class Reason(IntEnum):
+    """Why the device ended a run, in the order of precedence."""
+
+    RUNNING = 0
+    DIVERGED = 1
+    TARGET = 2
+    PATIENCE = 3
+    TOLERANCE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Stop:
+    """What ends a run before its last epoch, beside `patience`; None is a limit that never acts.
+
+    Args:
+      target: stop once the monitored loss is at most this.
+      tolerance: stop once the training loss changes by no more than this, relative, from one epoch
+        to the next.
+      seconds: stop after about this many seconds of running, earlier sessions included, compilation
+        not.
+      min_improvement: what counts as an improvement of the monitored loss, to `patience` and to the
+        best parameters: a fall by more than this.
+    Raises:
+      ValueError: a limit is out of its range.
+      TypeError: a limit is not a number.
+
+    >>> Stop(target=1e-3)
+    Stop(target=0.001, tolerance=None, seconds=None, min_improvement=0.0)
+    """
+
+    target: Real | None = dataclasses.field(default=None, metadata=LIMIT)
+    tolerance: Real | None = dataclasses.field(default=None, metadata=LIMIT)
+    seconds: Real | None = dataclasses.field(default=None, metadata=LIMIT)
+    min_improvement: Real = 0.0
+
+    def __post_init__(self) -> None:
+        if self.target is not None:
+            checks.number("target", self.target)
+        if self.tolerance is not None:
+            checks.number("tolerance", self.tolerance, least=0)
+        if self.seconds is not None:
+            checks.number("seconds", self.seconds, above=0)
+        checks.number("min_improvement", self.min_improvement, least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plateau:
+    """Cut the learning rate where the monitored loss no longer falls, η ← max(factor · η, …).
+
+    Args:
+      factor: of each cut, between 0 and 1.
+      patience: epochs without improvement before a cut, counted anew after each.
+      minimum: the least the product of all cuts may be.
+    Raises:
+      ValueError: a number is out of its range.
+      TypeError: something is not a number, or patience not an integer.
+
+    >>> Plateau(factor=0.5, patience=5)
+    Plateau(factor=0.5, patience=5, minimum=0.0)
+    """
+
+    factor: Real = 0.5
+    patience: int = 10
+    minimum: Real = 0.0
+
+    def __post_init__(self) -> None:
+        checks.number("factor", self.factor, above=0, below=1)
+        checks.integer("patience", self.patience, 1)
+        checks.number("minimum", self.minimum, least=0, below=1)
+
+
+class Limits(NamedTuple):
+    """What ends a run before its last epoch, as numbers; the defaults never do."""
+
+    patience: float = np.inf  # epochs without improvement of the monitored loss
+    min_improvement: float = 0.0  # what counts as one
+    target: float = -np.inf  # of the monitored loss
+    tolerance: float = -1.0  # relative change of the training loss from one epoch to the next
+    cut: float = 1.0  # a Plateau's factor, …
+    cut_patience: float = np.inf
+    cut_minimum: float = 0.0
+
+
+def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
+    """The limits as numbers.
+
+    >>> limits(3, Stop(), None).patience
+    3.0
+    """
+    numbers: dict[str, Any] = {"min_improvement": stop.min_improvement}
+    optional = {"patience": patience, "target": stop.target, "tolerance": stop.tolerance}
+    numbers |= {name: value for name, value in optional.items() if value is not None}
+    if plateau is not None:
+        numbers |= {
+            "cut": plateau.factor,
+            "cut_patience": plateau.patience,
+            "cut_minimum": plateau.minimum,
+        }
+    # an integer would be another type to the compiler
+    return Limits(**{name: float(value) for name, value in numbers.items()})
+
+
+class Memory(NamedTuple):
+    """What is remembered from epoch to epoch; one vector in the program, `jnp.stack(memory)`."""
+
+    best: Any  # the least monitored loss so far
+    since_best: Any  # epochs
+    since_cut: Any  # epochs since best or the last cut
+    scale: Any  # product of the cuts of the learning rate
+    previous: Any  # training loss
+
+
+START = Memory(best=np.inf, since_best=0, since_cut=0, scale=1, previous=np.inf)
+
+
+def holding(
+    limits: Limits, *, since_best: Any, monitored: Any, loss: Any, previous: Any
+) -> dict[Reason, Any]:
+    """Which rules say stop, for numbers of the device or of the host; the last takes precedence.
+
+    >>> found = holding(Limits(target=1.0), since_best=0, monitored=0.5, loss=0.5, previous=np.inf)
+    >>> {reason.name: bool(holds) for reason, holds in found.items()}
+    {'TOLERANCE': False, 'PATIENCE': False, 'TARGET': True}
+    """
+    change = abs(loss - previous)
+    settled = change <= limits.tolerance * abs(loss)
+    settled |= change <= limits.tolerance * abs(previous)
+    asked = limits.tolerance >= 0  # a loss that stays 0 changes by no more than −1 · 0
+    return {
+        Reason.TOLERANCE: settled & asked & (previous < np.inf),  # ∞ ≤ ∞ before the second epoch
+        Reason.PATIENCE: since_best >= limits.patience,
+        Reason.TARGET: monitored <= limits.target,
+    }
+
+
+def judge(
+    memory: Memory, limits: Limits, loss: Array, monitored: Array
+) -> tuple[Memory, Array, Array]:
+    """Update the memory after a finite epoch; returns (memory, improved, reason)."""
+    improved = monitored < memory.best - limits.min_improvement
+    since_best = jnp.where(improved, 0, memory.since_best + 1)
+    since_cut = jnp.where(improved, 0, memory.since_cut + 1)
+    cut = since_cut >= limits.cut_patience
+    smaller = jnp.maximum(memory.scale * limits.cut, limits.cut_minimum)
+    rules = holding(
+        limits,
+        since_best=since_best,
+        monitored=monitored,
+        loss=loss,
+        previous=memory.previous,
+    )
+    reason = jnp.asarray(Reason.RUNNING, jnp.int32)
+    for rule, holds in rules.items():
+        reason = jnp.where(holds, jnp.int32(rule), reason)
+    memory = Memory(
+        best=jnp.where(improved, monitored, memory.best),
+        since_best=since_best,
+        since_cut=jnp.where(cut, 0, since_cut),
+        scale=jnp.where(cut, smaller, memory.scale),
+        previous=loss,
+    )
+    return memory, improved, reason

@@ -1,0 +1,159 @@
+"""How a network is computed and differentiated: the names of the methods, and what "auto" means."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jnn import checks
+from jnn.params import Stack
+from jnn.triangular.loops import WRITTEN_OUT
+
+METHODS = ("auto", "autodiff", "dense", "substitution", "parallel", "fused")
+STATES = ("sequential", "newton")
+
+
+class Method(NamedTuple):
+    """A choice of how to compute; hashable, so that `jit` keys on it.
+
+    Wherever `backprop=` takes a name it takes a Method, too.
+
+    >>> Method("parallel", states="newton")
+    Method(backprop='parallel', states='newton', recompute_every=None, dtype=None)
+    """
+
+    backprop: str = "auto"  # a name of METHODS
+    states: str = "sequential"  # a name of STATES
+    recompute_every: int | None = None  # keep every k-th state, and compute the others again
+    dtype: Any = None  # to compute in, None: that of the parameters
+
+
+AUTO = Method()
+
+
+def check_method(
+    backprop: str | Method = "auto",
+    states: str = "sequential",
+    recompute_every: int | None = None,
+) -> Method:
+    """The validated method; raises for an unknown name or a combination that does not work.
+
+    Args:
+      backprop: a name, or a whole `Method`, in place of the other two.
+      states, recompute_every: as in `Method`.
+    Raises:
+      ValueError: a name is unknown, Newton meets a method that does not solve the system, a
+        distance is not positive, or an option is given beside a Method.
+      TypeError: the distance is not an integer, or the dtype not a floating-point type.
+
+    >>> check_method(states="newton", backprop="dense")
+    Traceback (most recent call last):
+      ...
+    ValueError: states "newton" is differentiated by backprop "substitution" or "parallel" \
+("auto"), not "dense"
+    """
+    if isinstance(backprop, Method):
+        if (states, recompute_every) != ("sequential", None):
+            raise ValueError(f"{backprop} is the whole method: give states and the like in it")
+        backprop, states, recompute_every, dtype = backprop
+    else:
+        dtype = None
+    checks.known("backprop", backprop, METHODS)
+    checks.known("states", states, STATES)
+    if states == "newton" and backprop in ("autodiff", "dense"):
+        raise ValueError(
+            'states "newton" is differentiated by backprop "substitution" or "parallel" '
+            f'("auto"), not "{backprop}"'
+        )
+    if recompute_every is not None:
+        meaning = "every so many layers a state is kept"
+        recompute_every = checks.integer("recompute_every", recompute_every, 1, meaning=meaning)
+        if backprop == "dense":
+            raise ValueError(
+                'backprop "dense" assembles the whole system: leave recompute_every out, or take '
+                "another"
+            )
+    dtype = None if dtype is None else checks.floating_dtype("dtype", dtype)
+    return Method(backprop, states, recompute_every, dtype)
+
+
+# ---- what "auto" means ----
+
+
+def chosen(stack: Stack, method: Method, batch: int) -> Method:
+    """How a stack is computed: as asked for, or the fastest way for "auto"."""
+    depth, width = stack.w.shape[:2]
+    if method.backprop != "auto":
+        return method
+    if method.states == "newton":
+        return method._replace(backprop="parallel")
+    backprop = fastest(depth, width, batch)
+    kept = columns(width, batch, stack.w.dtype)
+    leaves = backprop == "substitution" and states_leave_the_cache(depth, width, kept)
+    if method.recompute_every is None and leaves:
+        return method._replace(backprop=backprop, recompute_every=math.isqrt(depth))
+    return method._replace(backprop=backprop)
+
+
+# On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The
+# parallel solve has 2 k log_k N steps in place of N, each with n times the arithmetic of a product
+# W x for every example: it pays where the stack is deep, and where width and batch are too small to
+# fill the device. One row for each width: up to which batch. Estimated from the costs of launches
+# and of memory, not measured: `scripts/bench crossover` measures the map.
+_DEEP = 64  # layers from which on
+_PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
+
+
+def fastest(depth: int, width: int, batch: int = 1, backend: str | None = None) -> str:
+    """The fastest way to differentiate so many layers on a backend (None: the default one).
+
+    >>> fastest(depth=1, width=100), fastest(10_000, 8, backend="cpu")
+    ('autodiff', 'substitution')
+    >>> fastest(10_000, 8, backend="gpu")
+    'parallel'
+    """
+    if depth == 1:  # nothing to gain
+        return "autodiff"
+    if (backend or jax.default_backend()) == "cpu":
+        return "autodiff" if width == 1 else "substitution"
+    small = any(width <= n and batch <= most for n, most in _PARALLEL)
+    return "parallel" if depth >= _DEEP and small else "substitution"
+
+
+def states_leave_the_cache(depth: int, width: int, batch: int) -> bool:
+    """Whether it is faster to compute states again than to wait for them, on a CPU.
+
+    16 MiB of states come from memory that has to be had first, page by page; narrow layers are
+    computed sooner. At depth 10,000, width 16, batch 32 the gradient takes 3.9 in place of 5.3 µs a
+    layer; at width 32 it takes longer.
+    """
+    many = depth * width * batch > 2**22
+    return jax.default_backend() == "cpu" and 1 < width <= 16 and batch > 1 and many
+
+
+# ---- whole vector registers ----
+
+
+def columns(width: int, batch: int, dtype: Any) -> int:
+    """How many columns are best computed for a batch, on a CPU 8 floats or 4 doubles at a time.
+
+    What is left over beside whole vector registers is computed number by number: at width 16 the
+    gradient of a batch of 10 takes 2.6 µs a layer, of 16 columns 1.35 (tanh, float32). At width 2,
+    and below 4 columns, more columns do not always pay.
+    """
+    register = 32 // max(dtype.itemsize, 4)  # bytes; what is narrower is computed in float32
+    narrow = 4 <= width <= WRITTEN_OUT and batch >= 4
+    pays = jax.default_backend() == "cpu" and narrow
+    return -(-batch // register) * register if pays else batch
+
+
+def filled(x: Array) -> Array:
+    """A batch as columns, the last repeated until there are as many as are best computed.
+
+    Repeated and not zero: h may have no slope at 0.
+    """
+    width, batch = x.shape
+    more = columns(width, batch, x.dtype) - batch
+    return jnp.pad(x, ((0, 0), (0, more)), mode="edge") if more else x

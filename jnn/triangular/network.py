@@ -1,0 +1,157 @@
+"""The network as a function: forward for one example, predict for a batch."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import jax
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jnn.checks import renamed
+from jnn.outputs import mixing
+from jnn.params import Params, Stack, up_to_logits
+from jnn.triangular import dense, loops, rule
+from jnn.triangular.inputs import check_batch, check_example
+from jnn.triangular.method import Method, check_method, chosen, filled
+
+# inline: within a user's jit nothing is left of it
+compiled = partial(jax.jit, static_argnames="method", inline=True)
+OLD_NAMES = {"forward": "states=", "checkpoint_every": "recompute_every="}
+
+
+@renamed(**OLD_NAMES)
+def forward(
+    params: Params,
+    x: ArrayLike,
+    *,
+    backprop: str | Method = "auto",
+    states: str = "sequential",
+    recompute_every: int | None = None,
+) -> Float[Array, " n_N"]:
+    """The output x_N of a network for one example, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁].
+
+    Pure and compiled; `jax.vmap`, `jax.grad` and the other transformations apply. For a batch,
+    `predict` is faster.
+
+    Args:
+      params: from `init_network_params` or `from_layers`.
+      x: (n_0,).
+      backprop: how derivatives are taken. "autodiff" (JAX differentiates the scan), "dense"
+        (assemble I − L and solve; small networks), "substitution" (block by block), "parallel" (all
+        blocks at once, in O(log depth) steps), or "auto", the fastest of them for each stack.
+      states: how the states are found: "sequential", layer after layer, or "newton", all layers at
+        once (`solve_states`).
+      recompute_every: keep every k-th state only and compute the others again for the gradient:
+        with k near √depth the memory grows like √depth, for the time of one more forward pass.
+    Raises:
+      ValueError: x has the wrong shape, a method is unknown, methods do not go together, or the
+        dense system is too large.
+
+    >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)], activation="relu")
+    >>> forward(params, jnp.array([3.0])).tolist()
+    [-6.5]
+    """
+    x = check_example(params, x)
+    return output(params, x, check_method(backprop, states, recompute_every))
+
+
+@renamed(**OLD_NAMES)
+def predict(
+    params: Params,
+    x: ArrayLike,
+    *,
+    backprop: str | Method = "auto",
+    states: str = "sequential",
+    recompute_every: int | None = None,
+) -> Float[Array, "batch n_N"]:
+    """The outputs for a batch of examples, `jax.vmap(forward, (None, 0))(params, x)`, jitted.
+
+    Deep stacks take the batch as columns instead, so that the innermost loops run along it: faster
+    than `vmap`, for the same numbers.
+
+    Args:
+      x: (batch, n_0), one example a row.
+      backprop, states, recompute_every: as in `forward`.
+    Raises:
+      ValueError: as in `forward`.
+
+    >>> params = jnn.from_layers([(2.0, 1.0), (-1.0, 0.5)], activation="relu")
+    >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
+    [[-6.5], [0.5]]
+    """
+    x = check_batch(params, x)
+    return batch_output(params, x, check_method(backprop, states, recompute_every))
+
+
+# ---- unchecked, for those who have checked before ----
+
+
+@compiled
+def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Array, " n_N"]:
+    """`forward`."""
+    params, x = in_dtype(method, params, x)
+    if method.backprop == "dense":
+        return dense.dense_states(params, x)[-1]
+    for stack in up_to_logits(params):
+        x = _stack_output(stack, x, chosen(stack, method, batch=1))
+    return read_out(params)(x)
+
+
+@compiled
+def batch_output(
+    params: Params, X: Float[Array, "batch n_0"], method: Method
+) -> Float[Array, "batch n_N"]:
+    """`predict`."""
+    params, X = in_dtype(method, params, X)
+    if method.backprop == "dense":
+        return jax.vmap(partial(output, method=method), (None, 0))(params, X)
+    for stack in up_to_logits(params):
+        of_stack = chosen(stack, method, batch=len(X))
+        if of_stack.backprop == "autodiff":
+            X = jax.vmap(partial(_stack_output, method=of_stack), (None, 0))(stack, X)
+        else:
+            walked = of_stack.backprop == "substitution" and of_stack.states == "sequential"
+            x = filled(X.T) if walked else X.T
+            X = _stack_output(stack, x, of_stack).T[: len(X)]
+    return jax.vmap(read_out(params))(X)
+
+
+def in_dtype(method: Method, params: Params, x: Array) -> tuple[Params, Array]:
+    """Parameters and input in the dtype to compute in."""
+    if method.dtype is None:
+        return params, x
+    return jax.tree.map(lambda a: a.astype(method.dtype), (params, x))
+
+
+def read_out(params: Params) -> Callable[[Array], Array]:
+    """What is done to the logits of one example: nothing, or an output that mixes entries."""
+    known = mixing(params[-1].activation)
+    return (lambda x: x) if known is None else known.value
+
+
+# ---- one stack ----
+
+
+def _stack_output(stack: Stack, x: Array, method: Method) -> Array:
+    """x_N of a stack."""
+    k = method.recompute_every
+    if k is not None and stack.depth > k:
+        return _recomputed(stack, x, k, method._replace(recompute_every=None))
+    if method.backprop == "autodiff":
+        return loops.scan(loops.plain_layer(stack), x, (stack.w, stack.b))[0]
+    return rule.solved_pass(stack, x, method.backprop, method.states).output
+
+
+def _recomputed(stack: Stack, x: Array, k: int, method: Method) -> Array:
+    """x_N of a stack of which every k-th state is kept, the others found again for the gradient."""
+    whole = stack.depth // k * k
+    part = jax.checkpoint(partial(_stack_output, method=method))
+
+    def cut(leaf: Array) -> Array:
+        return leaf[:whole].reshape(whole // k, k, *leaf.shape[1:])
+
+    x, _ = lax.scan(lambda x, chunk: (part(chunk, x), None), x, jax.tree.map(cut, stack))
+    rest = replace(stack, w=stack.w[whole:], b=stack.b[whole:])
+    return x if whole == stack.depth else part(rest, x)

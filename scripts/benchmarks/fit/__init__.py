@@ -1,0 +1,1 @@
+"""The group `fit`: whole training runs of jnn and of other libraries."""

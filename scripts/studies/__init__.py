@@ -1,0 +1,1 @@
+"""Studies: what the commands of `scripts/` run; their earlier results stand in `results/`."""

@@ -1,0 +1,84 @@
+"""A network that ends in a softmax is to every diagnostic the one that ends in its logits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from diagnostics.networks import classifiers
+
+import jnn
+from jnn import diagnostics
+
+X = np.random.default_rng(0).standard_normal((7, 3))
+LABELS = np.array([0, 1, 2, 3, 0, 1, 1])
+SOFT = np.random.default_rng(1).dirichlet(np.ones(4), 7)
+
+OF_STATES = {
+    "statistics": lambda p: diagnostics.statistics(p, X),
+    "effective_rank": lambda p: diagnostics.effective_rank(p, X),
+    "correlations": lambda p: diagnostics.correlations(p, X[0], X[1]),
+    "output_norms": lambda p: diagnostics.output_norms(p, X),
+    "layer_singular_values": lambda p: diagnostics.layer_singular_values(p, X[0]),
+    "mean_squared": lambda p: diagnostics.mean_squared_singular_values(p, X),
+    "log_singular_values": lambda p: diagnostics.log_singular_values(p, X[0]),
+    "lyapunov_exponents": lambda p: diagnostics.lyapunov_exponents(p, X[0]),
+    "sensitivity_map": lambda p: diagnostics.sensitivity_map(p, X[0]),
+    "variances": diagnostics.variances,
+}
+
+OF_GRADIENTS = {
+    "gradient_norms": diagnostics.gradient_norms,
+    "noise_scale": diagnostics.noise_scale,
+    "top_eigenvalues": lambda *data, loss: diagnostics.top_eigenvalues(*data, loss=loss, k=3),
+    "trace": lambda *data, loss: diagnostics.trace(*data, loss=loss, samples=8),
+}
+
+
+def agree(a, b, **tolerance):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(p, q, **tolerance)
+
+
+@pytest.mark.parametrize("name", OF_STATES)
+def test_states_and_jacobians_are_those_of_the_logits(name, x64):
+    softmax, logits = classifiers()
+    agree(OF_STATES[name](softmax), OF_STATES[name](logits), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+@pytest.mark.parametrize("y", [LABELS, SOFT], ids=["labels", "rows"])
+def test_log_loss_of_a_softmax_is_cross_entropy_of_its_logits(name, y, x64):
+    softmax, logits = classifiers()
+    found = OF_GRADIENTS[name](softmax, X, y, loss="log_loss")
+    agree(found, OF_GRADIENTS[name](logits, X, y, loss="cross_entropy"), rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_of_a_softmax_are_those_of_jax(x64):
+    softmax, _ = classifiers()
+    weights = jnp.arange(1.0, 8.0)
+
+    def mean_loss(p):
+        loss = jnn.losses.resolve("log_loss")
+        return jnn.losses.mean_loss(loss, jnn.predict(p, X), jnp.asarray(LABELS), weights)
+
+    found = diagnostics.gradient_norms(softmax, X, LABELS, loss="log_loss", weights=weights)
+    gradient = jax.jit(jax.grad(mean_loss))(softmax)
+    by_layer = [(np.linalg.norm(w), np.linalg.norm(b)) for w, b in jnn.layers(gradient)]
+    np.testing.assert_allclose(np.exp(found.log_weights), [w for w, _ in by_layer], rtol=1e-11)
+    np.testing.assert_allclose(np.exp(found.log_biases), [b for _, b in by_layer], rtol=1e-11)
+
+
+def test_the_verdict_on_a_softmax_is_that_on_its_logits(x64):
+    softmax, logits = classifiers()
+    found = jnn.diagnose(softmax, X, LABELS, loss="log_loss")
+    assert str(found) == str(jnn.diagnose(logits, X, LABELS, loss="cross_entropy"))
+
+
+@pytest.mark.parametrize("call", [*OF_GRADIENTS.values(), diagnostics.diagnose])
+def test_a_loss_of_logits_is_refused_by_a_softmax(call):
+    softmax, logits = classifiers()
+    with pytest.raises(ValueError, match="takes logits, but the network's output, softmax"):
+        call(softmax, X, LABELS, loss="cross_entropy")
+    with pytest.raises(ValueError, match="takes probabilities"):
+        call(logits, X, LABELS, loss="log_loss")

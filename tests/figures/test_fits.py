@@ -1,0 +1,61 @@
+"""Fits: lines over x from any array, the data behind them, and what they refuse."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn import figures
+
+X = jnp.linspace(0.5, 3.0, 7)
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 1)])
+@pytest.mark.parametrize(
+    "kind",
+    [jnp.asarray, np.asarray, lambda a: np.asarray(a).tolist(), lambda a: a.astype(jnp.bfloat16)],
+)
+def test_curves_take_any_array(shape, kind):
+    x = kind(X.reshape(shape))
+    figure = figures.curves(x, {"2 layers": x, "3 layers": x}, data=(x, x), title="a title")
+    assert [trace.name for trace in figure.data] == ["data", "2 layers", "3 layers"]
+    assert [trace.mode for trace in figure.data] == ["markers", "lines", "lines"]
+    for trace in figure.data:
+        np.testing.assert_allclose(trace.y, X, rtol=1e-2)
+    assert figure.layout.title.text == "a title"
+
+
+def test_curves_are_drawn_from_left_to_right():
+    x = np.array([2.0, 0.0, 1.0])
+    trace = figures.curves(x, {"line": 10 * x}).data[0]
+    assert trace.x.tolist() == [0, 1, 2]
+    assert trace.y.tolist() == [0, 10, 20]
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 20])
+def test_lines_differ_in_colour(count):
+    figure = figures.curves(X, {str(i): X for i in range(count)})
+    assert len({trace.line.color for trace in figure.data}) == count
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: figures.curves(X, {"net": X[:3]}),
+            r"the prediction 'net' has shape \(3,\); expected \(7,\) or \(7, 1\)",
+        ),
+        (
+            lambda: figures.curves(jnp.ones((7, 2)), {}),
+            r"x has shape \(7, 2\); expected \(n,\) or \(n, 1\)",
+        ),
+        (
+            lambda: figures.curves(X, {}, data=(X, X[:2])),
+            r"data\[1\] has shape \(2,\); expected \(7,\)",
+        ),
+        (lambda: figures.curves(["a", "b"], {}), r"x must be an array of numbers: dtype <U1"),
+        (lambda: figures.curves([[1.0], [1.0, 2.0]], {}), r"x must be an array of numbers"),
+    ],
+)
+def test_wrong_arrays_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,48 @@
+"""Runs: losses by epoch; convergence by iterations and by seconds."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn import figures
+
+
+def test_losses_by_epoch():
+    figure = figures.losses({"long": jnp.array([1.0, 0.1, 0.0]), "short": [0.5]})
+    assert [trace.x.tolist() for trace in figure.data] == [[1, 2, 3], [1]]
+    np.testing.assert_array_equal(
+        figure.data[0].y, [1.0, np.float64(np.float32(0.1)), np.nan]
+    )  # 0 is on no log axis
+    assert figure.layout.yaxis.type == "log"
+    linear = figures.losses({"long": [1.0, 0.1, 0.0]}, log_y=False)
+    assert linear.data[0].y.tolist() == [1.0, 0.1, 0.0]
+    assert linear.layout.yaxis.type is None
+
+
+def test_convergence_shares_the_seconds_out():
+    figure = figures.convergence({"a": (np.array([1.0, 0.5, 0.0]), 6.0)}, floor=0.1)
+    by_count, by_seconds = figure.data
+    assert by_count.x.tolist() == [1, 2, 3]
+    assert by_seconds.x.tolist() == [2, 4, 6]
+    assert by_count.y[:2].tolist() == [1.0, 0.5]
+    assert np.isnan(by_count.y[2])  # 0 has no place on a logarithmic axis
+    assert len(figure.layout.shapes) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: figures.losses({"loss": jnp.ones((2, 2))}),
+            r"the loss 'loss' has shape \(2, 2\); expected \(n,\)",
+        ),
+        (lambda: figures.losses({"loss": []}), r"the loss 'loss' has shape \(0,\)"),
+        (
+            lambda: figures.convergence({"a": (np.ones(2), 0.0)}),
+            r"the seconds of the run 'a' is 0\.0; it must be finite and above 0",
+        ),
+    ],
+)
+def test_wrong_arrays_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

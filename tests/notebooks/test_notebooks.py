@@ -1,0 +1,92 @@
+"""Each notebook runs from scratch, and its executed copy is that of its text."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+with warnings.catch_warnings():
+    # jupyter_client, nbformat and pyzmq announce their own deprecations; none is ours to mend
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import jupytext
+    import nbformat
+    from studies.notebooks import NOTEBOOKS, executed
+
+LARGEST = 300_000  # bytes of an executed notebook
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
+
+
+def labels(value: Any) -> Iterator[str]:
+    """Every string in a plotly figure."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (label for part in value.values() for label in labels(part))
+    elif isinstance(value, list):
+        yield from (label for part in value for label in labels(part))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def text(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def copy(text: Path) -> Any:
+    return nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+
+
+def test_there_are_notebooks() -> None:
+    assert NOTEBOOKS
+
+
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:jupyter_client", "ignore::DeprecationWarning:zmq"
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_from_scratch(path: Path) -> None:
+    notebook = executed(path)  # a cell that raises, raises here
+    for output in outputs(notebook):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+
+
+def test_copy_has_the_cells_of_the_text(text: Path, copy: Any) -> None:
+    cells = [
+        [(cell.cell_type, cell.source) for cell in notebook.cells]
+        for notebook in (jupytext.read(text), copy)
+    ]
+    assert cells[0] == cells[1], f"{text.name} changed: run scripts/notebooks"
+
+
+def test_copy_is_executed_and_sound(copy: Any) -> None:
+    cells = [cell for cell in copy.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert outputs(copy)
+    for output in outputs(copy):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr"
+    assert copy.metadata.kernelspec.name == "python3"
+
+
+def test_copy_is_small_and_of_no_machine(text: Path) -> None:
+    path = text.with_suffix(".ipynb")
+    assert path.stat().st_size < LARGEST
+    assert not re.search(r"/(home|root|tmp|work|Users|usr)/", path.read_text())
+
+
+def test_figures_have_plain_labels(copy: Any) -> None:
+    kind = "application/vnd.plotly.v1+json"
+    figures = [output.data[kind] for output in outputs(copy) if kind in output.get("data", {})]
+    assert figures
+    for figure in figures:
+        assert not [label for label in labels(figure) if "$" in label]

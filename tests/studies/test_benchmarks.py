@@ -1,0 +1,117 @@
+"""The benchmarks' options, and what has to be installed for each of their groups."""
+
+import doctest
+import importlib.util
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from benchmarks import __main__ as bench
+from benchmarks.depth import cells
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_examples_in_docstrings():
+    assert doctest.testmod(bench).failed == 0
+    assert doctest.testmod(cells).failed == 0
+
+
+def test_every_group_is_a_module_and_needs_groups_that_there_are():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for group in bench.GROUPS.values():
+        assert importlib.util.find_spec(group.module) is not None
+        assert set(group.needs) <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["lecture"], "bench"),
+        (["crossover"], ""),
+        (["fit", "depth"], "peers"),
+        (["depth", "--quick", "--save"], "peers"),
+        ([], "bench peers"),
+    ],
+)
+def test_what_the_groups_asked_for_need(arguments, needed, capsys):
+    assert bench.main(["--groups", *arguments]) == 0
+    assert capsys.readouterr().out.strip() == needed
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h", "lecture"]])
+def test_for_help_nothing_need_be_installed(arguments, capsys):
+    for asked, printed in ((["--groups"], False), ([], True)):
+        with pytest.raises(SystemExit) as stopped:
+            bench.main([*asked, *arguments])
+        assert stopped.value.code == 0
+        assert bool(capsys.readouterr().out) == printed
+
+
+def test_neither_jax_nor_numpy_is_needed_to_tell():
+    code = (
+        "import sys; from benchmarks.__main__ import main; main(['--groups', 'depth']); "
+        "print(sorted({'jax', 'jnn', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")},
+    )
+    assert done.stdout.split("\n") == ["peers", "[]", ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit"),
+        (["--cells", "1000x8"], "'1000x8' is not a cell; expected depth, width and batch"),
+        (["--cells", "1000x8x0"], "'1000x8x0' is not a cell"),
+        (["--cells", "1000x8x-1"], "'1000x8x-1' is not a cell"),
+        (["--cells", "1x1x1,"], "'' is not a cell"),
+        (["--cells", "²x1x1"], "'²x1x1' is not a cell"),
+        (["lecture", "--cells", "1x1x1"], "--cells are those of the group depth"),
+        (["lecture", "--out", "here"], "--out is for the pictures of crossover"),
+        (["crossover", "--out", __file__], "test_benchmarks.py is a file, not a directory"),
+        (["--record"], "unrecognized arguments: --record"),
+    ],
+)
+def test_a_bad_value_gets_one_line_and_exit_code_2(arguments, named, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(arguments)
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert out == ""
+    assert err.startswith("bench: ")
+    assert err.count("\n") == 1
+    assert named in err
+
+
+def test_cells_are_depth_by_width_by_batch():
+    expected = [cells.Cell(1000, 8, 32), cells.Cell(10_000, 8, 1)]
+    assert cells.parse_cells("1000x8x32,10000x8x1") == expected
+
+
+def test_groups_run_and_their_tables_are_saved(tmp_path, capsys, monkeypatch):
+    """A group of the tests' own stands for one that takes minutes."""
+
+    def measure(quick, cells):
+        print(f"quick {quick}, {len(cells)} cells")
+
+    monkeypatch.setitem(sys.modules, "short", SimpleNamespace(measure=measure))
+    monkeypatch.setitem(bench.GROUPS, "depth", bench.Group("short", (), ("cells",)))
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    assert bench.main(["depth", "--quick", "--cells", "1x1x1", "--save"]) == 0
+    (table,) = tmp_path.iterdir()
+    assert table.name.startswith("depth_")
+    printed = capsys.readouterr().out
+    assert printed == table.read_text() + f"written: {table.name}\n"
+    first, second = table.read_text().splitlines()
+    assert "jnn" in first
+    assert second == "quick True, 1 cells"
