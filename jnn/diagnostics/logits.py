@@ -5,7 +5,7 @@ from jax import Array
 
 from jnn import losses
 from jnn.losses import LossLike
-from jnn.outputs import OUTPUTS
+from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import substitution
 from jnn.triangular.substitution import Pass
@@ -28,8 +28,7 @@ def loss_adjoint(
     params: Params, logits: Array, y: Array, weights: Array | None, loss: LossLike
 ) -> Array:
     """n ∂ℓ/∂z of the mean loss ℓ by the logits z, a softmax behind them included: (n, n_N)."""
-    activation = params[-1].activation
-    output = OUTPUTS.get(activation) if isinstance(activation, str) else None
+    output = mixing(params[-1].activation)
 
     def mean_loss(logits: Array) -> Array:
         predictions = logits if output is None else jax.vmap(output.value)(logits)
