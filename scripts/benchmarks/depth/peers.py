@@ -177,7 +177,7 @@ def _compiled(n: int, batch: int, folder: Path) -> Any:
 
 
 def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """Uninitialised float32, aligned to 64 bytes."""
+    """Uninitialized float32, aligned to 64 bytes."""
     size = 4 * int(np.prod(shape))
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
