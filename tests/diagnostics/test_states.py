@@ -34,8 +34,8 @@ def test_statistics_are_those_of_the_loop(sizes, activation, residual, x64):
 
 
 def test_saturated_dead_and_constant_units():
-    w = np.array([[[9.0], [0.001], [0.0]]], np.float32)
-    hidden = jnn.Stack(jnp.asarray(w), jnp.asarray([[9.0, 0.0, 0.3]], jnp.float32), "tanh")
+    w = np.array([[[90.0], [0.001], [0.0]]], np.float32)
+    hidden = jnn.Stack(jnp.asarray(w), jnp.asarray([[90.0, 0.0, 0.3]], jnp.float32), "tanh")
     params = (hidden, jnn.Stack(jnp.ones((1, 1, 3)), jnp.zeros((1, 1))))
     found = diagnostics.statistics(params, [[0.1], [0.2], [0.9]])
     assert found.saturated.tolist() == pytest.approx([1 / 3, 0])

@@ -150,6 +150,14 @@ def test_what_comes_with_the_last_epoch_stops_nothing():
     assert fit(epochs=1, progress=lambda so_far: True).stopped == "epochs"
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """A process started in the background of a shell ignores Ctrl-C, and so would `fit`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_after(seconds):
     def press():
         time.sleep(seconds)
@@ -158,19 +166,19 @@ def interrupt_after(seconds):
     threading.Thread(target=press, daemon=True).start()
 
 
-def test_ctrl_c_ends_the_run_and_returns_what_was_reached():
+def test_ctrl_c_ends_the_run_and_returns_what_was_reached(ctrl_c_interrupts):
     def press(so_far):  # while the run is under way, however slow the machine is
         if so_far.epochs < 10**5:
             signal.raise_signal(signal.SIGINT)
 
-    result = fit(epochs=10**8, progress=press)
+    result = fit(epochs=10**6, progress=press)
     assert result.stopped == "interrupted"
     assert "Ctrl-C" in str(result)
     assert 0 < result.epochs == len(result.history["loss"])
     assert same(result.params, fit(epochs=result.epochs).params)
 
 
-def test_after_a_run_ctrl_c_means_what_it_meant():
+def test_after_a_run_ctrl_c_means_what_it_meant(ctrl_c_interrupts):
     fit(epochs=3)
     interrupt_after(0.1)
     with pytest.raises(KeyboardInterrupt):
