@@ -188,6 +188,7 @@ def test_an_initializer_with_biases_of_a_size():
     assert initializers.critical("tanh", sigma_b2=0.05) is start  # so that nothing is compiled anew
 
 
+@pytest.mark.slow
 def test_asymmetric_rows_hold_one_positive_entry_and_seldom_die():
     params = jnn.init_network_params(
         [50, 4000, 1], jax.random.key(0), activation="relu", init="asymmetric"
@@ -228,6 +229,7 @@ def test_residual_layers_keep_their_size_at_any_depth(name, activation):
     assert 0.03 < float(jnp.linalg.norm(gradient)) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize("sizes", [[3, 8, 8, 8, 2], [6, 6, 6], [2, 4, 10, 4, 1], [2, 3]])
 def test_looks_linear_is_linear(sizes):

@@ -18,6 +18,10 @@ MIXED = ["relu", "tanh", "tanh", "gelu"]
 ln2, ln3 = np.log(2), np.log(3)
 
 
+def slow(*row):
+    return pytest.param(*row, marks=pytest.mark.slow)
+
+
 def network(sizes, activation, output, residual=False, seed=0):
     rng = np.random.default_rng([seed, *sizes])
     pairs = [
@@ -37,8 +41,13 @@ def by_a_loop(layers, activation, output, residual, x):
     return last[output](w @ x + b)
 
 
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax"])
+@pytest.mark.parametrize(
+    ("output", "residual"),
+    [
+        ("softmax", True), ("sigmoid", False), slow("softmax", False), slow("sigmoid", True),
+        slow("identity", False), slow("identity", True),
+    ],
+)  # fmt: skip
 def test_every_method_gives_value_and_gradients_of_the_loop(output, residual, x64):
     params = network([3, 4, 4, 4, 5, 3], MIXED, output, residual)
     x, c = oracles.example(3), jnp.array([1.0, -2.0, 0.5])
@@ -70,8 +79,10 @@ def test_a_batch_is_its_rows(method, output, x64):
         np.testing.assert_allclose(jnp.sum(together, axis=1), 1, rtol=EXACT)
 
 
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+@pytest.mark.parametrize(
+    ("output", "residual"),
+    [("softmax", False), slow("softmax", True), slow("sigmoid", False), slow("sigmoid", True)],
+)
 def test_crosscheck_and_higher_derivatives(output, residual, x64):
     params = network([2, 3, 3, 2], ["tanh", "gelu"], output, residual)
     loss = {"softmax": "log_loss", "sigmoid": "binary_log_loss"}[output]
@@ -123,7 +134,7 @@ def test_a_network_worked_by_hand(x64):
             p = jnn.forward(params, X, backprop=method)
             return jnn.LOSSES["log_loss"].each(p, jnp.array(1))
 
-        value, gradient = jax.value_and_grad(loss)(params)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
         np.testing.assert_allclose(value, np.log(4), rtol=1e-14)
         for (w, b), (w_hand, b_hand) in zip(jnn.layers(gradient), by_hand, strict=True):
             np.testing.assert_allclose(w, w_hand, atol=1e-14)
@@ -142,7 +153,7 @@ def test_the_dense_system_shows_the_matrix_of_softmax(x64):
     def every(params):
         return jnp.concatenate(jnn.forward_pass(params, X).states[1:])
 
-    jacobian = jax.jacrev(every)(params)
+    jacobian = jax.jit(jax.jacrev(every))(params)
     by_layer = [leaf.reshape(7, -1) for s in jacobian for leaf in (s.w, s.b)]
     np.testing.assert_allclose(solved, np.concatenate(by_layer, axis=1), atol=1e-13)
 
@@ -174,7 +185,7 @@ def test_none_chooses_the_start_by_each_layers_activation():
     assert float(jnp.std(jnn.layers(params)[2][0])) == pytest.approx(1 / 20, rel=0.02)  # LeCun
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("output", ["softmax", slow("sigmoid")])
 @pytest.mark.parametrize("init", [*jnn.INITIALIZERS])
 def test_every_initializer_follows_the_layers(init, output):
     residual = init in ("fixup", "rezero")
@@ -205,6 +216,7 @@ def test_a_softmax_network_trains_as_its_logits_do(x64):
     np.testing.assert_array_equal(jnn.probabilities(b.params, x), jnn.predict(b.params, x))
 
 
+@pytest.mark.slow
 def test_a_sigmoid_network_trains_as_its_logits_do(x64):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((30, 2)), rng.integers(0, 2, (30, 1)).astype(float)
@@ -243,6 +255,7 @@ def test_saved_and_loaded(output, tmp_path):
     assert all(map(np.array_equal, jax.tree.leaves(again), jax.tree.leaves(params)))
 
 
+@pytest.mark.slow
 def test_the_laboratory_follows():
     params = jnn.init_network_params(
         [2] + [8] * 12 + [2], jax.random.key(0), activation=["relu"] * 6 + ["tanh"] * 6,
@@ -322,6 +335,7 @@ def test_a_loss_and_an_output_that_do_not_go_together_are_refused(
             call()
 
 
+@pytest.mark.slow
 def test_the_remedy_of_the_message_works(as_a_user):
     """What `check_output` names, followed."""
     x, y = np.ones((2, 2)), np.array([0, 1])

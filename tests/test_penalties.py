@@ -43,6 +43,7 @@ def test_gradient_is_the_closed_form_and_biases_go_free(penalty, x64):
         np.testing.assert_array_equal(g.b, np.zeros_like(stack.b))
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_is_pulled_nowhere():
     params = jnn.from_layers([(np.array([[0.0, -2.0]]), np.array([1.0])), (0.0, 0.0)])
     gradient = jax.grad(penalties.value, argnums=1)(penalties.elastic_net(1.0), params)

@@ -298,6 +298,7 @@ def test_a_stream_that_diverges_within_an_epoch_returns_finite_parameters():
     )
 
 
+@pytest.mark.slow
 def test_a_stream_that_keeps_one_waiting_can_be_stopped():
     def stuck(epoch):
         yield X[:5], Y[:5]

@@ -29,6 +29,7 @@ def test_eigenvalues_and_trace_of_the_hessian(loss, x64):
     assert abs(estimate.mean - np.trace(H)) <= 4 * estimate.standard_error
 
 
+@pytest.mark.slow
 def test_the_hessian_of_a_linear_chain(x64):
     """The closed form for weights alone: biases add to the largest eigenvalue."""
     w, r = 1.0, 0.5  # five weights, ŷ − y
@@ -40,6 +41,7 @@ def test_the_hessian_of_a_linear_chain(x64):
     assert found[0] > weights_alone[-1]
 
 
+@pytest.mark.slow
 def test_out_of_range_is_said_and_not_taken_for_a_number():
     params = jnn.from_layers([(4.0, 0.0)] * 100, activation="identity")
     x, y = [[1.0], [2.0]], [[0.0], [1.0]]

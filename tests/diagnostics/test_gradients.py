@@ -51,6 +51,7 @@ def test_a_chain_of_quarters_is_exact_at_any_depth(depth, dtype):
     np.testing.assert_allclose(found, -layers_above[1:], rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 63), ("float64", 511)])
 def test_plain_gradients_of_the_chain_end_where_the_logarithms_say(dtype, last, x64):
@@ -97,6 +98,7 @@ def test_a_perfect_fit_has_neither_gradient_nor_noise():
     assert diagnostics.noise_scale(params, [[1.0], [2.0]], [[1.0], [2.0]]).total == 0
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(("sizes", "activation", "residual"), NETWORKS)
 def test_the_noise_scale_is_that_of_single_gradients(sizes, activation, residual, x64):

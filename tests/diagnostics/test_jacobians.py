@@ -10,6 +10,7 @@ import jnn
 from jnn import diagnostics
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(("sizes", "activation", "residual"), NETWORKS)
 def test_singular_values_are_those_of_the_product(sizes, activation, residual, x64):
@@ -29,6 +30,7 @@ def test_singular_values_are_those_of_the_product(sizes, activation, residual, x
         assert np.prod(layers) == pytest.approx(abs(np.linalg.det(J)), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_singular_values_far_beyond_floats():
     """Rotations between equal stretchings: s = 2^±N, from 1e3010 to 1e−3010."""
     rng, N = np.random.default_rng(0), 10_000
@@ -86,6 +88,7 @@ def test_the_sensitivity_map_of_a_selection():
     assert (found.log_norms[np.triu_indices(11, 1)] == -np.inf).all()
 
 
+@pytest.mark.slow
 def test_each_layer_has_the_slopes_of_its_own_activation(x64):
     params, x, _ = problem([3, 3, 3, 3, 3], ["relu", "tanh", "sin"], False)
     J = np.asarray(jax.jacobian(lambda x: jnn.forward(params, x))(x[0]))

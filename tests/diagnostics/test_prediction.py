@@ -9,6 +9,7 @@ import jnn
 from jnn.diagnostics import prediction
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(
     ("width", "activation", "init"),
@@ -24,6 +25,7 @@ def test_the_prediction_is_near_what_is_measured(width, activation, init):
     assert found.rate == pytest.approx(found.predicted_rate, abs=0.06)
 
 
+@pytest.mark.slow
 def test_each_layer_is_predicted_by_its_own_activation():
     activations = 5 * ["tanh"] + 5 * ["gelu"] + 5 * ["sigmoid"]
     found = jnn.diagnose(network(300, 15, activations, "lecun_normal"), X, Y)

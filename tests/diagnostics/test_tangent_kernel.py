@@ -45,6 +45,7 @@ def test_the_empirical_kernel_is_that_of_the_jacobian(sizes, activation, residua
     np.testing.assert_allclose(Θ, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_readout_that_mixes_entries(x64):
     params = jnn.init_network_params([2, 3, 3], jax.random.key(0), output="softmax")
     x = np.random.default_rng(0).standard_normal((3, 2))
@@ -52,6 +53,7 @@ def test_a_readout_that_mixes_entries(x64):
     np.testing.assert_allclose(empirical_ntk(params, x), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_blocks_do_not_show(monkeypatch):
     params = jnn.init_network_params([2, 5, 2], jax.random.key(0))
     x = np.random.default_rng(0).standard_normal((6, 2))

@@ -11,6 +11,7 @@ from diagnostics.networks import X, Y, chain, network
 import jnn
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 63), ("float64", 511)])
 def test_a_sigmoid_chain_is_found_out_exactly(dtype, last, x64):
@@ -46,6 +47,7 @@ def test_verdicts(given, verdict):
     assert bool(found.remedies) == (verdict != "healthy")
 
 
+@pytest.mark.slow
 def test_states_that_overflow_are_named():
     found = jnn.diagnose(network(8, 300, "relu", "he_uniform", residual=True), X, Y)
     assert found.verdict == "exploding"
@@ -53,6 +55,7 @@ def test_states_that_overflow_are_named():
     assert "leave the range of float32" in str(found)
 
 
+@pytest.mark.slow
 def test_a_dead_layer_is_named():
     params = jnn.from_layers([(1.0, 0.0), (1.0, -9.0), (1.0, 1.0), (1.0, 0.0)], activation="relu")
     found = jnn.diagnose(params, X, Y)
@@ -60,6 +63,7 @@ def test_a_dead_layer_is_named():
     assert "no gradient passes layer 2" in str(found)
 
 
+@pytest.mark.slow
 def test_each_run_of_layers_is_named_by_its_own_activation():
     def wave(z):
         return jnp.sin(z)

@@ -47,6 +47,7 @@ def test_columns_are_those_of_the_diagnostics_at_the_end():
     assert "effective_rank" not in str(fit)
 
 
+@pytest.mark.slow
 def test_watching_changes_nothing():
     plain = jnn.fit(start(), (X, Y), epochs=4, **OPTIONS)
     watched = jnn.fit(start(), (X, Y), epochs=4, watch="dead", **OPTIONS)
@@ -60,6 +61,7 @@ def test_a_single_layer_is_a_column_too():
     ].shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_softmax_is_watched_up_to_its_logits():
     x = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
     y = np.arange(60) % 4
@@ -93,6 +95,7 @@ def test_with_a_checkpoint(tmp_path):
         jnn.fit(start(), (X, Y), epochs=6, watch="dead", checkpoint=tmp_path, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_a_stream_is_watched_on_its_validation_data():
     options = {**OPTIONS, "batch_size": None, "shuffle": True}
     stream = lambda epoch: [(X[:50], Y[:50])]  # noqa: E731
@@ -103,6 +106,7 @@ def test_a_stream_is_watched_on_its_validation_data():
     np.testing.assert_allclose(fit.history["state_std"][-1], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_vanishing_gradients_are_seen_where_plain_norms_are_zero():
     fit = jnn.fit(
         start([1] + 80 * [1] + [1], "sigmoid"), (X, Y), epochs=1, watch="log_gradients", **OPTIONS

@@ -79,6 +79,7 @@ def test_with_chrome_the_picture_too(tmp_path: Path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "a.png", "b.html", "b.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a stand-in for a Chrome that dies at once")
 def test_a_broken_chrome_is_reported_and_the_page_stands(tmp_path: Path):
     code = (

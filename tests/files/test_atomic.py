@@ -140,6 +140,7 @@ def test_leftovers_go_once_they_are_old(good):
     assert {path.name for path in good.parent.iterdir()} == {"good", young.name}
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_leaves_is_known_as_a_leftover(good):
     killed(good)
     (leftover,) = (path for path in good.parent.iterdir() if path != good)

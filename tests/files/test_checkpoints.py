@@ -105,6 +105,7 @@ def test_nan_keeps_its_payload_and_zero_its_sign(where, x64, dtype):
     assert bits(latest(where, patterns, SETTINGS).tree) == bits(patterns)
 
 
+@pytest.mark.slow
 @given(strategies.data())
 @settings(deadline=None, max_examples=50)
 def test_any_tree_comes_back(tmp_path_factory, data):
@@ -139,6 +140,7 @@ VALUE = strategies.recursive(
 )
 
 
+@pytest.mark.slow
 @given(strategies.dictionaries(strategies.text(), VALUE))
 @settings(deadline=None, max_examples=50)
 def test_settings_and_record_come_back_exactly(tmp_path_factory, values):
@@ -560,6 +562,7 @@ write(Checkpoint(sys.argv[1]), 2, np.zeros(99_999, "f4"), {}, {}, {})
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk(where):
     written(where, 1)
     command = [sys.executable, "-c", LIMITED, str(where.directory)]
@@ -618,6 +621,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes that fork here")
 def test_a_writer_killed_at_any_moment_leaves_a_directory_that_reads(where):
     command, delays = [sys.executable, "-c", WRITER, str(where.directory)], random.Random(0)
@@ -657,6 +661,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_directory_that_reads(where):
     )  # a kill between rename and deletion leaves one more
 
 
+@pytest.mark.slow
 def test_two_writers_at_once_do_no_harm(where):
     code = (
         "import sys, numpy as np; from jnn.files.checkpoints import Checkpoint, write\n"

@@ -215,6 +215,7 @@ def test_the_header_is_readable_by_any_tool(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_network_loads_where_only_jnn_is_imported(tmp_path):
     params = jnn.init_network_params([2, 3, 1], KEY)
     jnn.save(tmp_path / "net", params)

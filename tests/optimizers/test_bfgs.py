@@ -59,6 +59,7 @@ def test_the_inverse_hessian_follows_the_rule_in_numpy(x64):
     np.testing.assert_allclose(new.inverse_hessian @ y, step, rtol=1e-9)  # the secant equation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CURVES)
 def test_it_finds_the_optimum_that_scipy_finds(name, x64):
     r, start = CURVES[name]
@@ -104,6 +105,7 @@ def test_where_nothing_lowers_the_objective_the_step_is_zero(value):
     np.testing.assert_array_equal(state.inverse_hessian, np.eye(3))
 
 
+@pytest.mark.slow
 def test_a_failed_search_starts_from_the_identity_again(x64):
     def f(p):
         return 0.5 * jnp.sum(p**2 * jnp.array([1.0, 9.0]))
@@ -129,6 +131,7 @@ def test_the_unit_of_the_objective_does_not_matter(scale, x64):
     np.testing.assert_allclose(p, np.ones(2), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_ripple_is_fitted_to_its_noise_from_nine_starts_of_ten():
     reached = objectives.reached_noise(METHOD, 150, range(10))
     assert sum(reached) >= 9  # the noise drawn for the tenth is larger: no start comes so low

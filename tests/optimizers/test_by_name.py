@@ -101,6 +101,7 @@ def test_one_name_is_one_optimizer_and_one_compilation():
     assert optimizers.resolve("fromage", 0.1) == optimizers.resolve("fromage", 0.1)
 
 
+@pytest.mark.slow
 def test_the_default_of_fit_is_adam_at_its_default_rate():
     x = np.linspace(-1, 1, 20)[:, None]
     params = jnn.init_network_params([1, 2, 1], jax.random.key(0))

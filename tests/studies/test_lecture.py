@@ -136,6 +136,7 @@ def test_a_small_run_without_chrome(tmp_path: Path):
     assert "training: 100%" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything(tmp_path: Path):
     def errors(seed: str) -> list[float]:
         options = lecture.parse(

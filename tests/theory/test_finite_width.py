@@ -32,6 +32,7 @@ def test_a_layer_has_the_moments_of_the_table(n):
     assert law.dead == pytest.approx(2.0 ** -int(n), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_network_adds_up_its_layers():
     sizes = [3, 5, 2, 7]
     law, layers = finite_width.relu_law(sizes), [finite_width.relu_law([n, n]) for n in sizes[1:]]

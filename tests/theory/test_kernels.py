@@ -28,6 +28,7 @@ def scaled_tanh(z):
     return jnp.tanh(z)
 
 
+@pytest.mark.slow
 def test_a_function_is_its_name():
     named, own = (
         kernels.infinite_width(X, hidden=3, activation=h, sigma_w2=1.5, sigma_b2=0.1)

@@ -33,6 +33,7 @@ def gaussian(width, depth, sigma_w2, sigma_b2, activation="tanh", seed=0):
 # averaged.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma_w2", [1.5, 2.0, 4.0])
 def test_lengths_and_chi_1_of_every_layer_at_width_500(sigma_w2):
     x = jax.random.normal(jax.random.key(1), (10, 500))
@@ -50,6 +51,7 @@ def test_lengths_and_chi_1_of_every_layer_at_width_500(sigma_w2):
     np.testing.assert_allclose(np.mean(lengths[8:]), limit.q, rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "gelu", "erf"])
 def test_chi_1_of_other_critical_networks(activation):
     """As `init="critical"` draws them."""
@@ -66,6 +68,7 @@ def test_chi_1_of_other_critical_networks(activation):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row", THEORY["mean_field"]["tanh_sigma_b2_0.05"][2:], ids=lambda row: str(row["sigma_w2"])
 )

@@ -62,6 +62,7 @@ def test_ratios_that_never_vanish():
     assert width_one.last_depth("float64", 0.999) == pytest.approx(expected, abs=1)
 
 
+@pytest.mark.slow
 def test_gradients_stay_below_the_bound():
     def drawn(key):
         params = jnn.init_network_params([1] * 6, key, activation="sigmoid", init="normal")

@@ -112,6 +112,7 @@ def test_gradient_is_the_finite_difference(residual, x64):
     assert float(difference) != 0
 
 
+@pytest.mark.slow
 def test_it_solves_the_triangular_system_with_masked_slopes(x64):
     """(I − L) dx = D dp by hand: λₗ₋₁ = Wₗᵀ (mₗ ∘ δₗ ∘ λₗ) [+ λₗ₋₁], ∂ℓ/∂bₗ = mₗ ∘ δₗ ∘ λₗ."""
     params, X = oracles.network([3, 4, 4, 4, 2], "tanh", True), batch(3, rows=1)
@@ -162,6 +163,7 @@ def test_rate_0_takes_every_method():
 SAMPLES = 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_mean_and_variance_of_a_linear_readout(rate, x64):
     """y = Σ mⱼ vⱼ hⱼ + c: E y is the plain output, Var y = rate / (1 − rate) Σ vⱼ² hⱼ²."""

@@ -113,6 +113,7 @@ def test_without_shuffling_the_order_is_that_of_the_data():
     np.testing.assert_array_equal(visits(5, 3, shuffle=False), np.tile(np.arange(5), (3, 1)))
 
 
+@pytest.mark.slow
 def test_every_epoch_is_a_new_permutation_reproducible_from_the_key():
     n, epochs = 9, 8
     order = visits(n, epochs, key=jax.random.key(0))

@@ -88,6 +88,7 @@ def test_a_finite_difference(name, x64):
     np.testing.assert_allclose(jax.grad(f)(0.0), (f(step) - f(-step)) / (2 * step), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backprop", ["substitution", "parallel"])
 def test_second_derivatives_forward_mode_and_batches(backprop, x64):
     layer, (p, x) = problem("highway")

@@ -105,6 +105,7 @@ def test_checkpoints_change_no_gradient(backprop, every, residual, x64):
         assert oracles.apart(expected, actual) < 1e-12
 
 
+@pytest.mark.slow
 def test_checkpoints_in_training():
     params = jnn.init_network_params([2, *[3] * 20, 1], jax.random.key(0))
     runs = [

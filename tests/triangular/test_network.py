@@ -93,6 +93,7 @@ def test_autodiff_of_a_deep_network_is_that_of_the_loop(x64):
         assert oracles.apart(unrolled, gradient(params, x, y, method)) < EXACT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "activation", "residual", "unequal"),
     [
@@ -336,6 +337,7 @@ def test_predict_is_forward_on_every_row(sizes, residual, method, x64):
     assert jnn.predict(params, X[:0], backprop=method).shape == (0, sizes[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [4, 5, 7, 9])
 @pytest.mark.parametrize(("residual", "every"), [(False, None), (True, None), (False, 3)])
 def test_columns_that_fill_up_a_batch_leave_no_trace(batch, residual, every, x64):
@@ -435,6 +437,7 @@ def test_dtype_follows_the_parameters(dtype, method):
     )
 
 
+@pytest.mark.slow
 def test_auto_chooses_a_known_method_and_agrees(x64):
     for sizes in ([1] * 5, [8] * 5, [2, 8, 8, 8, 1]):
         params, x, y = problem(sizes, "tanh", False)

@@ -67,6 +67,7 @@ def test_every_activation_and_residual_stacks(activation, residual, x64):
     assert oracles.apart(expected.inputs, actual.inputs) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backprop", ["auto", "substitution"])
 def test_the_gradient_is_that_of_the_walk(backprop, x64):
     params = oracles.network([2, *[5] * 120, 1], "tanh")

@@ -11,6 +11,8 @@ from jnn.triangular import parallel
 
 pytestmark = pytest.mark.table
 
+affine_scan = jax.jit(parallel.affine_scan, static_argnames="chunk")
+
 
 def recurrence(A, c, y):
     """In extended precision, whose exponents reach to ±16,000."""
@@ -31,7 +33,7 @@ def test_it_is_the_recurrence(depth, chunk, x64):
         rng.standard_normal(3),
     )
     expected = recurrence(A, c, y)
-    actual = jax.jit(parallel.affine_scan, static_argnames="chunk")(A, c, y, chunk=chunk)
+    actual = affine_scan(A, c, y, chunk=chunk)
     np.testing.assert_allclose(np.asarray(actual), expected.astype(float), rtol=1e-12, atol=1e-13)
 
 
@@ -47,9 +49,7 @@ def test_products_beyond_the_range_of_floats(gain, chunk, x64):
     A[300:600] = Q[300:600] * 1e-2  # 1e-600 in all
     A[600:] = Q[600:] * 1e2
     y = rng.standard_normal(n)
-    actual = np.asarray(
-        parallel.affine_scan(jnp.asarray(A), jnp.zeros((depth, n)), jnp.asarray(y), chunk=chunk)
-    )
+    actual = np.asarray(affine_scan(A, jnp.zeros((depth, n)), y, chunk=chunk))
     expected = recurrence(A, np.zeros((depth, n)), y)
     representable = np.max(np.abs(expected), axis=1) > 1e-290
     assert np.all(np.isfinite(actual))
@@ -61,9 +61,7 @@ def test_products_beyond_the_range_of_floats(gain, chunk, x64):
 def test_what_overflows_is_infinite_and_spoils_nothing_behind_it(x64):
     A = np.full((400, 1, 1), 10.0)
     A[350:] = 1e-10
-    actual = np.asarray(
-        parallel.affine_scan(jnp.asarray(A), jnp.zeros((400, 1)), jnp.ones(1), chunk=8)
-    ).ravel()
+    actual = np.asarray(affine_scan(A, jnp.zeros((400, 1)), jnp.ones(1), chunk=8)).ravel()
     assert np.all(np.isinf(actual[312:340]))  # 10³¹³ and more
     # and from the next chunk on, where the true value is in range again, it is right again
     np.testing.assert_allclose(actual[[299, 360, 390]], [1e300, 1e240, 1e-60], rtol=1e-10)
@@ -71,13 +69,11 @@ def test_what_overflows_is_infinite_and_spoils_nothing_behind_it(x64):
 
 def test_zeros_and_single_precision():
     A, c = jnp.zeros((40, 2, 2)), jnp.zeros((40, 2)).at[7].set(1.0)
-    after = parallel.affine_scan(A, c, jnp.ones(2), chunk=4)
+    after = affine_scan(A, c, jnp.ones(2), chunk=4)
     np.testing.assert_array_equal(after, c)
     assert after.dtype == jnp.float32
-    assert (
-        parallel.affine_scan(*(a.astype(jnp.bfloat16) for a in (A, c, jnp.ones(2)))).dtype
-        == jnp.bfloat16
-    )
+    low = affine_scan(*(a.astype(jnp.bfloat16) for a in (A, c, jnp.ones(2))))
+    assert low.dtype == jnp.bfloat16
 
 
 def networks(regime, depth, width=4):

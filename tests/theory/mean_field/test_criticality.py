@@ -27,6 +27,7 @@ def test_the_critical_line_of_tanh(row):
     assert found.phase == "critical"
 
 
+@pytest.mark.slow
 def test_the_other_critical_entries():
     row = TABLES["erf_closed_form"]["sigma_b2=0.05"]
     for activation in ("erf", erf_by_hand):
@@ -62,6 +63,7 @@ def test_criticality_at_a_point(activation, expected):
     assert (found.chi_1, found.chi_q) == pytest.approx((1, 1), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_phase_diagram_is_made_of_its_points():
     diagram = mean_field.phase_diagram("tanh", [0.5, 2.0, 3.5], [0.0, 0.05, 0.4])
     for i, b in enumerate(diagram.sigma_b2):

@@ -33,6 +33,7 @@ def test_fixed_points_of_sigmoid():
         assert (round(found.q, 6), round(found.chi_1, 6)) == (row["q"], row["chi_1"])
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize(
     ("activation", "sigma_w2", "sigma_b2"),

@@ -12,6 +12,7 @@ THEORY = json.loads((Path(__file__).parents[2] / "reference" / "theory.json").re
 TABLES = THEORY["mean_field"]
 
 
+@pytest.mark.slow
 def test_the_tables_of_lengths_and_correlations():
     relu = TABLES["relu"]["from_c_0.6"]
     _, c = mean_field.through_depth(100, "relu", sigma_w2=2, sigma_b2=0, c=0.6)
