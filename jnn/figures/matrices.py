@@ -1,4 +1,4 @@
-"""Pictures of matrices: I − L, its inverse, D."""
+"""Pictures of matrices: I − L, its inverse, D; what a classifier takes for what."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -12,6 +12,7 @@ from jnn.figures.style import FAINT, INK, colour_bar, layout, numbers
 # Blue above zero, red below. The middle is grey, not white: a small entry must not look like a
 # blank, exact zero.
 _DIVERGING = [[0.0, "#d6604d"], [0.5, "#e6e6e6"], [1.0, "#4393c3"]]
+_SHARES = [[0.0, "#e6e6e6"], [1.0, "#4393c3"]]  # even the darkest is light enough for INK
 _VALUES_UP_TO = 10  # rows or columns with which a matrix has its values written in its cells
 
 
@@ -49,6 +50,32 @@ def matrix(
         figure.add_hline(y=edge + 0.5, line_color=FAINT, line_width=1)
         figure.add_vline(x=edge + 0.5, line_color=FAINT, line_width=1)
     return figure.update_layout(margin={"l": 40, "r": 20, "t": 110, "b": 30})
+
+
+def confusion_matrix(confusion: Data, labels: Data = None, title: str | None = None) -> go.Figure:
+    """How often each true class, a row, was taken for which, coloured by the share of its row.
+
+    Args:
+      confusion: (K, K) counts. Up to ten classes they stand in the cells; rows of zeros are white.
+      labels: the names of the K classes; None numbers them from 0.
+      title: above the picture.
+    Raises:
+      ValueError: confusion is not square or not of finite counts ≥ 0, or labels do not match it.
+
+    >>> figure = confusion_matrix([[8, 2], [1, 9]], ["cat", "dog"], title="Pets")
+    """
+    M = numbers("confusion", confusion)
+    names = [str(label) for label in (range(max([1, *M.shape])) if labels is None else labels)]
+    if M.shape != (len(names), len(names)) or not names:
+        raise ValueError(f"confusion has shape {M.shape}; expected (K, K) for {len(names)} labels")
+    if wrong := np.count_nonzero(~(np.isfinite(M) & (M >= 0))):
+        raise ValueError(f"confusion holds {wrong} counts that are negative or not finite")
+    figure = matrix(M, title=title or "", labels=names).update_yaxes(title_text="true class")
+    figure.update_traces(z=M / np.where(M.any(1), M.sum(1), np.nan)[:, None], zmin=0, zmax=1)
+    figure.update_traces(text=np.char.mod("%.10g", M), colorbar_title_text="share of the row")
+    figure.update_traces(hovertext=[[f"true {i}, predicted {j}" for j in names] for i in names])
+    figure.update_traces(colorscale=_SHARES, hovertemplate="%{hovertext}: %{text}<extra></extra>")
+    return figure.update_xaxes(title_text="predicted class", side="bottom")
 
 
 def _check(M: np.ndarray, labels: Sequence[str] | None, blocks: Sequence[int] | None) -> None:

@@ -49,6 +49,12 @@ def test_blocks_are_parted_by_lines():
     assert len(figures.matrix(np.eye(6), blocks=[1, 2, 3]).layout.shapes) == 4
 
 
+def test_confusion_matrix_is_coloured_by_shares_of_rows_and_tells_counts():
+    figure = figures.confusion_matrix(jnp.array([[1234, 0], [0, 0]]))
+    np.testing.assert_array_equal(figure.data[0].z, [[1, 0], [np.nan, np.nan]])
+    assert (figure.data[0].text[0][0], figure.layout.yaxis.ticktext) == ("1234", ("0", "1"))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -70,6 +76,9 @@ def test_blocks_are_parted_by_lines():
             lambda: figures.matrix(np.eye(3), blocks=[3, 0]),
             r"blocks \[3, 0\] must be positive and sum to 3",
         ),
+        (lambda: figures.confusion_matrix(np.ones((2, 3))), r"confusion has shape \(2, 3\)"),
+        (lambda: figures.confusion_matrix(np.eye(3), ["a", "b"]), "K, K. for 2 labels"),
+        (lambda: figures.confusion_matrix([[1, -1], [np.inf, 1]]), "2 counts that are negative"),
     ],
 )
 def test_wrong_arrays_are_named(call, message):
