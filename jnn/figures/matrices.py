@@ -75,7 +75,8 @@ def confusion_matrix(confusion: Data, labels: Data = None, title: str | None = N
     figure.update_traces(text=np.char.mod("%.10g", M), colorbar_title_text="share of the row")
     figure.update_traces(hovertext=[[f"true {i}, predicted {j}" for j in names] for i in names])
     figure.update_traces(colorscale=_SHARES, hovertemplate="%{hovertext}: %{text}<extra></extra>")
-    return figure.update_xaxes(title_text="predicted class", side="bottom")
+    figure.update_xaxes(title_text="predicted class", side="bottom")
+    return figure.update_layout(margin={"t": 60, "b": 60})
 
 
 def _check(M: np.ndarray, labels: Sequence[str] | None, blocks: Sequence[int] | None) -> None:
