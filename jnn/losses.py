@@ -191,6 +191,28 @@ def _smoothed(plain: Loss, amount: float) -> Loss:
     return plain._replace(each=each, measured=plain)
 
 
+def quantile(q: Real) -> Loss:
+    """The quantile (pinball) loss max(q (y − ŷ), (q − 1)(y − ŷ)), least at the q-quantile of y.
+
+    Args:
+      q: 0 < q < 1, the share of targets below ŷ; ½ is half of mae. The same q is the same object.
+    Raises:
+      ValueError, TypeError: q is out of range, is not a number.
+    Source: Koenker and Bassett 1978.
+
+    >>> float(quantile(0.75).each(jnp.array(1.0), jnp.array(3.0)))
+    1.5
+    """
+    return _quantile(checks.number("q", q, above=0, below=1, meaning="the quantile to predict"))
+
+
+@lru_cache(maxsize=128)
+def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
+    loss = _of_difference(lambda p, y: (y - p) * (q * (y > p) + (q - 1) * (y < p)))
+    loss.each.__qualname__ = f"quantile({q})"
+    return loss
+
+
 def mean_loss(
     loss: Loss, predictions: Array, targets: Array, weights: Array | None = None
 ) -> Array:

@@ -345,3 +345,19 @@ def test_an_amount_of_smoothing_outside_of_0_and_1_is_refused(amount):
 def test_an_amount_of_smoothing_that_is_not_a_number_is_refused(amount, as_a_user):
     with pytest.raises(TypeError, match=r"label smoothing is .*; it must be a number"):
         losses.smoothed("cross_entropy", amount)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9])
+def test_the_quantile_loss_is_its_formula_and_least_at_the_quantile(q, x64):
+    loss, y = losses.quantile(q), np.random.default_rng(1).normal(size=101)
+    d = y - y[:, None]  # each of them as the prediction of all
+    each = loss.each(jnp.asarray(y)[:, None], jnp.asarray(y))
+    np.testing.assert_allclose(each, np.maximum(q * d, (q - 1) * d), rtol=1e-13)
+    assert y[np.argmin(np.mean(each, axis=1))] == np.quantile(y, q)
+    assert losses.quantile(np.float64(q)) is loss
+
+
+@pytest.mark.parametrize("q", [0, 1, np.nan, True, "0.5", [0.5]], ids=str)
+def test_a_quantile_that_is_no_number_between_0_and_1_is_refused(q, as_a_user):
+    with pytest.raises(ValueError if type(q) in (int, float) else TypeError, match=r"q is .*; it"):
+        losses.quantile(q)
