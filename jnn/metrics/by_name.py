@@ -6,7 +6,7 @@ output whether one column holds logits or probabilities.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ from jnn.metrics.classification import check_labels
 from jnn.outputs import kind_of_output
 
 Metric: TypeAlias = Callable[[Array, Array, Array | None], Array]
-MetricLike: TypeAlias = str | Callable[..., Any]
+MetricLike: TypeAlias = str | losses.Loss | Callable[..., Any]
 
 _BY_THRESHOLD: dict[str, Callable[..., Array]] = {
     "accuracy": formulas.accuracy,
@@ -50,7 +50,7 @@ def resolve(metric: MetricLike, output: ActivationLike = "identity") -> Metric:
     with a parameter of that name, or that needs a third one; they are all 1 where none are given.
 
     Args:
-      metric: one of `jnn.METRICS`, or a function.
+      metric: one of `jnn.METRICS`, a `losses.Loss`, or a function.
       output: the readout's activation. Metrics of classes cut one column of probabilities
         ("sigmoid") at ½, and one column of anything else, such as logits, at 0.
     Raises:
@@ -69,6 +69,8 @@ def resolve(metric: MetricLike, output: ActivationLike = "identity") -> Metric:
         if of_probabilities and metric in _OF_PROBABILITIES:
             return _OF_PROBABILITIES[metric]
         return METRICS[metric]
+    if isinstance(metric, losses.Loss):
+        return partial(formulas.mean_loss, metric)
     checks.function("metric", metric, "a name or a function of (predictions, targets)")
     try:
         signature = inspect.signature(metric)
@@ -101,8 +103,28 @@ def _or_ones(weights: Array | None, predictions: Array) -> Array:
     return jnp.ones(len(predictions), predictions.dtype) if weights is None else weights
 
 
+def several(metrics: MetricLike | Iterable[MetricLike] | None) -> tuple[MetricLike, ...]:
+    """Metrics one by one: of None none, of a name, a loss or a function itself.
+
+    Raises:
+      TypeError: neither a metric nor several.
+
+    >>> several("r2"), several(["mae", "r2"]), several(None)
+    (('r2',), ('mae', 'r2'), ())
+    """
+    if metrics is None:
+        return ()
+    if isinstance(metrics, (str, losses.Loss)) or callable(metrics):
+        return (metrics,)
+    if not isinstance(metrics, (tuple, list)):
+        raise TypeError(
+            f"metrics is {metrics!r}; it must be a name, a loss, a function, or a list of them"
+        )
+    return tuple(metrics)
+
+
 def name_of(metric: MetricLike) -> str:
-    """What a metric is called in a history: its name, or that of the function.
+    """What a metric is called in a history: its name, or that of the loss or function.
 
     Raises:
       ValueError: the name is unknown, or a function has none, such as a lambda.
@@ -112,6 +134,8 @@ def name_of(metric: MetricLike) -> str:
     ('r2', 'cov')
     """
     resolve(metric)  # refuses what is not a metric
+    if isinstance(metric, losses.Loss):
+        return losses.name_of(metric)
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", "<lambda>")
     if name == "<lambda>":
         raise ValueError(f"metric {metric!r} has no name to be recorded under: write it with def")
@@ -145,13 +169,14 @@ got 0.3 to 17.0
     name = name_of(metric)
     y = np.asarray(targets)
     try:
-        if isinstance(metric, str):
-            _check_named(metric, n_out, y, output)
+        if isinstance(metric, (str, losses.Loss)):
+            _check_known(metric, n_out, y, output)
         predictions = jax.ShapeDtypeStruct((len(y), n_out), jnp.float32)
         of_targets = jax.ShapeDtypeStruct(y.shape, jax.dtypes.canonicalize_dtype(y.dtype))
         value = jax.eval_shape(evaluated, predictions, of_targets)
     except Exception as error:
-        said = error if isinstance(metric, str) else f"could not be traced on arrays: {error!r}"
+        known = isinstance(metric, (str, losses.Loss))
+        said = error if known else f"could not be traced on arrays: {error!r}"
         raise ValueError(f"metric {name!r}: {said}") from error
     if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(
@@ -159,12 +184,14 @@ got 0.3 to 17.0
         )
 
 
-def _check_named(name: str, n_out: int, y: np.ndarray, output: ActivationLike) -> None:
-    """Raise where targets are not what the metric of that name is of."""
-    if name in _OF_CLASSES:
+def _check_known(
+    metric: str | losses.Loss, n_out: int, y: np.ndarray, output: ActivationLike
+) -> None:
+    """Raise where targets are not what the metric is of."""
+    if metric in _OF_CLASSES:
         check_labels(y, n_out)
-    elif name in losses.LOSSES:
-        targets.check_output(name, output)
-        targets.check_targets(name, y, n_out)
+    elif isinstance(metric, losses.Loss) or metric in losses.LOSSES:
+        targets.check_output(metric, output)
+        targets.check_targets(metric, y, n_out)
     else:
         targets.check_targets("mse", y, n_out)

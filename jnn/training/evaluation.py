@@ -5,7 +5,7 @@ from jax import Array
 
 from jnn.checks import Data
 from jnn.data.rows import check_rows
-from jnn.metrics.by_name import MetricLike, check_metric, name_of, resolve
+from jnn.metrics.by_name import MetricLike, check_metric, name_of, resolve, several
 from jnn.params import Params
 from jnn.triangular import network
 from jnn.triangular.method import Method
@@ -26,8 +26,8 @@ def evaluate(
         is known from its activation.
       data: (x, y) or (x, y, weights), as `fit` takes them: (n, n_0), and (n, n_N) or (n,) integer
         labels.
-      metrics: a name of `jnn.METRICS`, a function `(predictions, targets)` or `(predictions,
-        targets, weights)`, or several of them.
+      metrics: a name of `jnn.METRICS`, a `losses.Loss`, a function `(predictions, targets)` or
+        `(predictions, targets, weights)`, or several of them.
       weights: (n,), not negative, None for all ones; an example of weight 0 counts for nothing.
       backprop: as in `jnn.forward`.
     Raises:
@@ -38,15 +38,15 @@ def evaluate(
     >>> evaluate(params, ([[0.0], [1.0]], [[1.0], [5.0]]), ("mse", "max_error"))
     {'mse': 2.0, 'max_error': 2.0}
     """
-    several = (metrics,) if isinstance(metrics, str) or callable(metrics) else tuple(metrics)
+    every = several(metrics)
     x, y, w = check_rows(params, data if weights is None else (*data, weights), _of_anything)
     output = params[-1].activation
-    functions = {name_of(metric): resolve(metric, output) for metric in several}
-    if len(functions) < len(several):
+    functions = {name_of(metric): resolve(metric, output) for metric in every}
+    if len(functions) < len(every):
         raise ValueError(
-            f"metrics {[name_of(metric) for metric in several]} share a name: rename a function"
+            f"metrics {[name_of(metric) for metric in every]} share a name: rename a function"
         )
-    for metric in several:
+    for metric in every:
         check_metric(metric, params[-1].w.shape[1], y, output)
     predictions = network.predict(params, x, backprop=backprop)
     predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))

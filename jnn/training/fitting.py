@@ -78,7 +78,7 @@ def fit(
         smoothing `jnn.losses.smoothed("cross_entropy", 0.1)`.
       penalty: `jnn.penalties.l1`, `l2`, `elastic_net`, or a function of the parameters.
       dropout_rate: of hidden units, in training.
-      metrics: names of `jnn.METRICS` or functions, recorded every epoch.
+      metrics: names of `jnn.METRICS`, losses or functions, recorded every epoch.
       watch: names of `jnn.diagnostics.WATCHES`, recorded for every layer after every epoch, on the
         first 256 training examples (of a stream: validation examples), as `history[name]` of shape
         (epochs, N).

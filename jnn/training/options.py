@@ -15,6 +15,7 @@ from jnn.checks import Real, Thing
 from jnn.diagnostics.watch import check_watch
 from jnn.files import checkpoints
 from jnn.losses import Loss, LossLike
+from jnn.metrics import by_name
 from jnn.params import Params
 from jnn.penalties import Penalty
 from jnn.training import dropout, residuals, stopping
@@ -22,7 +23,7 @@ from jnn.training.packing import Packing, pack
 from jnn.training.stopping import LIMIT, Limits, Plateau, Stop
 from jnn.triangular.method import AUTO, Method, check_method
 
-Metrics: TypeAlias = Any  # names or functions, one or several
+Metrics: TypeAlias = Any  # names, losses or functions, one or several
 Progress: TypeAlias = bool | Callable[..., Any] | None
 
 
@@ -95,7 +96,7 @@ class Plan:
         settle("method", check_method(self.method))
         losses.resolve(self.loss)
         settle("dropout_rate", dropout.check_rate(self.dropout_rate))
-        settle("metrics", _metrics(self.metrics))
+        settle("metrics", by_name.several(self.metrics))
         settle("watch", check_watch(self.watch))
         settle("epochs", checks.integer("epochs", self.epochs, 0))
         if self.patience is not None:
@@ -234,14 +235,6 @@ def name_of(thing: Any) -> Any:
 
 
 # ---- kinds ----
-
-
-def _metrics(metrics: Metrics) -> tuple[Any, ...]:
-    if isinstance(metrics, str) or callable(metrics):
-        return (metrics,)
-    if metrics is not None and not isinstance(metrics, (tuple, list)):
-        raise TypeError(f"metrics is {metrics!r}; it must be a name, a function, or a list of them")
-    return tuple(metrics or ())
 
 
 def _record(name: str, value: Thing, kind: type) -> Any:

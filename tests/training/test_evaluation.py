@@ -147,3 +147,25 @@ def test_another_way_of_taking_derivatives_is_refused():
 def test_what_is_not_a_network_is_refused(as_a_user):
     with pytest.raises(TypeError, match="params must be a tuple of stacks"):
         evaluate([(1.0, 0.0)], ([[0.0]], [[0.0]]), "mse")
+
+
+def test_a_loss_with_a_parameter_is_a_metric_under_its_name():
+    x, y = np.zeros((4, 1)), np.array([[0.0], [1.0], [2.0], [3.0]])
+    params = jnn.from_layers([(0.0, 1.0)])  # ŷ = 1
+    q = jnn.losses.quantile(0.75)
+    mean = np.mean([0.25, 0, 0.75, 1.5])
+    assert jnn.evaluate(params, (x, y), q) == {"quantile(0.75)": pytest.approx(mean)}
+    both = jnn.evaluate(params, (x, y), [q, jnn.LOSSES["mae"]])
+    assert both == {"quantile(0.75)": pytest.approx(mean), "mae": 1.0}
+    history = jnn.fit(params, (x, y), loss=q, metrics=q, epochs=2, progress=False).history
+    assert len(history["quantile(0.75)"]) == 2
+
+
+def test_a_loss_as_a_metric_is_held_to_output_and_targets(as_a_user):
+    params = jnn.init_network_params([1, 3, 2], jax.random.key(0), output="softmax")
+    data = np.zeros((2, 1)), np.array([0, 1])
+    smoothed = jnn.losses.smoothed("cross_entropy", 0.1)
+    with pytest.raises(ValueError, match=r"metric 'smoothed\(cross_entropy, 0.1\)': .* softmax"):
+        jnn.evaluate(params, data, smoothed)
+    with pytest.raises(TypeError, match="metrics is 3; it must be a name, a loss, a function"):
+        jnn.evaluate(params, data, 3)
