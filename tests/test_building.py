@@ -39,6 +39,7 @@ def test_runs_of_equal_layers_become_one_stack(sizes, depths):
     assert params[-1].activation == "identity"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", ["glorot_normal", "orthogonal"])
 def test_layers_drawn_in_a_loop_are_those_drawn_at_once(init, monkeypatch):
     """The one on CPUs, the other on accelerators."""

@@ -79,10 +79,9 @@ def test_a_batch_is_its_rows(method, output, x64):
         np.testing.assert_allclose(jnp.sum(together, axis=1), 1, rtol=EXACT)
 
 
-@pytest.mark.parametrize(
-    ("output", "residual"),
-    [("softmax", False), slow("softmax", True), slow("sigmoid", False), slow("sigmoid", True)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
 def test_crosscheck_and_higher_derivatives(output, residual, x64):
     params = network([2, 3, 3, 2], ["tanh", "gelu"], output, residual)
     loss = {"softmax": "log_loss", "sigmoid": "binary_log_loss"}[output]

@@ -11,6 +11,7 @@ from jnn import diagnostics
 from jnn.theory import linear
 
 
+@pytest.mark.slow
 @pytest.mark.table
 @pytest.mark.parametrize("loss", ["half_mse", "log_cosh"])
 def test_eigenvalues_and_trace_of_the_hessian(loss, x64):

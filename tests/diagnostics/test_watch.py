@@ -77,6 +77,7 @@ def test_a_softmax_is_watched_up_to_its_logits():
         )
 
 
+@pytest.mark.slow
 def test_with_a_checkpoint(tmp_path):
     whole = jnn.fit(start(), (X, Y), epochs=5, watch=["log_gradients", "dead"], **OPTIONS)
     for epochs in (2, 5):

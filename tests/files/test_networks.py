@@ -56,7 +56,10 @@ def written(path, metadata=None, tensors=None, *, resealed=True):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
-@pytest.mark.parametrize("activation", ["tanh", "relu", "lecun_tanh", bent])
+@pytest.mark.parametrize(
+    "activation",
+    ["tanh", bent, *(pytest.param(h, marks=pytest.mark.slow) for h in ("relu", "lecun_tanh"))],
+)
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize(
     "sizes", [[1, 1], [1] * 4, [2, 3, 3, 3, 4, 4, 1], [2] + [8] * 1000 + [1]], ids=len

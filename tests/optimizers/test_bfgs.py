@@ -43,6 +43,7 @@ def test_a_quadratic_takes_a_few_iterations_more_than_dimensions(d, x64):
     np.testing.assert_allclose(p, np.linalg.solve(A, c), rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_inverse_hessian_follows_the_rule_in_numpy(x64):
     rng = np.random.default_rng(0)
     B = rng.normal(size=(4, 4))
@@ -137,6 +138,7 @@ def test_the_ripple_is_fitted_to_its_noise_from_nine_starts_of_ten():
     assert sum(reached) >= 9  # the noise drawn for the tenth is larger: no start comes so low
 
 
+@pytest.mark.slow
 def test_the_state_is_arrays_and_a_copy_of_it_resumes_bit_for_bit():
     objectives.assert_a_copy_resumes(METHOD)
 

@@ -115,6 +115,7 @@ def test_one_iteration_tries_as_many_dampings_as_it_may(trials, as_a_user):
     assert float(state.damping) == 2**trials
 
 
+@pytest.mark.slow
 def test_the_ripple_is_fitted_to_its_noise_from_nine_starts_of_ten():
     reached = objectives.reached_noise(METHOD, 50, range(10))
     assert sum(reached) >= 9  # the noise drawn for the tenth is larger: no start comes so low

@@ -79,7 +79,10 @@ def test_one_step_of_sgd_by_the_triangular_solve(step):
     close(before - 0.01 * np.asarray(jacobian.T @ right), np.ravel(given["after_one_sgd_step_wb"]))
 
 
-@pytest.mark.parametrize("method", jnn.METHODS)
+@pytest.mark.parametrize(
+    "method",
+    ["auto", *(pytest.param(m, marks=pytest.mark.slow) for m in jnn.METHODS if m != "auto")],
+)
 @pytest.mark.parametrize(("layers", "target"), RUNS)
 def test_the_ten_runs(lecture, layers, target, method):
     run = next(r for r in lecture["runs"] if (r["layers"], r["target"]) == (layers, target))

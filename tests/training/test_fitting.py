@@ -98,6 +98,7 @@ def test_the_compiled_run_is_the_plain_loop(optimizer, size, x64):
     np.testing.assert_allclose(result.history["loss"], history, rtol=EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4, 5])
 @pytest.mark.parametrize("method", ["dense", "substitution"])
 def test_the_shuffled_run_is_the_plain_loop_in_the_order_seen(method, size, x64):
@@ -125,6 +126,7 @@ def test_every_epoch_is_a_new_permutation_reproducible_from_the_key():
     assert not {row.tobytes() for row in order} & {row.tobytes() for row in other}
 
 
+@pytest.mark.slow
 def test_permutations_are_uniform():
     """Each of the 6 orders of 3 examples, 100 expected, four standard deviations (9.1) allowed."""
     order = visits(3, 600, key=jax.random.key(0))

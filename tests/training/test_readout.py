@@ -82,7 +82,7 @@ def test_equal_features_share_their_weight():
 
 
 @pytest.mark.parametrize("sizes", [[2, 6, 1], [2, 5, 5, 3], [2, 2, 2]])
-@pytest.mark.parametrize("activation", ["tanh", "identity"])
+@pytest.mark.parametrize("activation", ["tanh", pytest.param("identity", marks=pytest.mark.slow)])
 def test_the_last_layer_changes_to_the_best_one_and_no_other(sizes, activation):
     x, y = data(40, sizes[0], sizes[-1])
     params = jnn.init_network_params(sizes, jax.random.key(1), activation=activation)

@@ -136,6 +136,7 @@ def test_label_smoothing_is_training_on_softened_rows(x64):
     assert oracles.apart(together(smoothed), together(by_hand)) < EXACT
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_step():
     params = oracles.network([2, 3, 1])
     result = fit(params, (X, 100 * Y), clip_norm=0.5, learning_rate=0.1, batch_size=N, epochs=1)
@@ -144,6 +145,7 @@ def test_clipping_bounds_the_step():
     assert result.history["gradient_norm"][0] > 0.5  # as it was before it was clipped
 
 
+@pytest.mark.slow
 def test_the_gradient_norm_is_the_mean_over_the_steps(x64):
     params = oracles.network([2, 3, 1])
 
@@ -191,6 +193,7 @@ def test_precisions(dtype, compute):
     assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
 
 
+@pytest.mark.slow
 def test_computing_in_bfloat16_is_rounding_parameters_and_rows():
     params = oracles.network([2, 8, 1])
     result = fit(params, (X, Y), backprop=jnn.Method(dtype="bfloat16"), batch_size=N, epochs=1)

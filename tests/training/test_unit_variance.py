@@ -13,9 +13,9 @@ import jnn
     ("sizes", "activation", "residual"),
     [
         ([3, 8, 8, 8, 2], "relu", False),
-        ([8, 8, 8, 5, 5, 1], "gelu", True),
-        ([4] * 60, "tanh", False),
         ([4, 4, 4], "identity", False),
+        pytest.param([8, 8, 8, 5, 5, 1], "gelu", True, marks=pytest.mark.slow),
+        pytest.param([4] * 60, "tanh", False, marks=pytest.mark.slow),
     ],
 )
 def test_hidden_pre_activations_have_unit_variance(sizes, activation, residual, x64):

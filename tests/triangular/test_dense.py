@@ -81,6 +81,7 @@ def test_the_solution_is_the_jacobian_of_all_states(sizes, activation, residual,
         assert oracles.apart(expected, solved[i]) < 1e-12
 
 
+@pytest.mark.slow
 def test_block_i_j_of_the_inverse_is_the_jacobian_of_state_i_by_state_j(x64):
     sizes = [2, 3, 4, 2, 2]
     params, x = oracles.network(sizes, "tanh", True), oracles.example(2)

@@ -115,6 +115,7 @@ def test_checkpoints_in_training():
     assert oracles.apart(runs[0].params, runs[1].params) < 1e-5
 
 
+@pytest.mark.slow
 def test_checkpoints_take_a_tenth_of_the_memory():
     """Peak memory of the gradient at depth 10,000, width 32, batch 256, as it is planned."""
     stack = jax.eval_shape(

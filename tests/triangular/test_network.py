@@ -202,7 +202,15 @@ def transformed(method, activation, residual):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("method", [*RULES[:-1], pytest.param("fused", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "dense",
+        "substitution",
+        pytest.param("parallel", marks=pytest.mark.slow),
+        pytest.param("fused", marks=pytest.mark.slow),
+    ],
+)
 def test_every_transformation(method, name, x64):
     expected, actual = transformed("loop", "tanh", True), transformed(method, "tanh", True)
     assert list(expected) == sorted(NAMES)

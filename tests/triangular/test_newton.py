@@ -94,6 +94,7 @@ def test_it_trains():
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_solve_states_reports_stack_by_stack():
     params = jnn.init_network_params([2, *[4] * 60, 1], jax.random.key(0), init="orthogonal")
     reports = jnn.solve_states(params, jnp.ones((3, 2)))
