@@ -47,7 +47,10 @@ def test_states_and_jacobians_are_those_of_the_logits(name, x64):
 
 
 @pytest.mark.parametrize("name", OF_GRADIENTS)
-@pytest.mark.parametrize("y", [LABELS, SOFT], ids=["labels", "rows"])
+@pytest.mark.parametrize(
+    "y",
+    [pytest.param(LABELS, id="labels"), pytest.param(SOFT, id="rows", marks=pytest.mark.slow)],
+)
 def test_log_loss_of_a_softmax_is_cross_entropy_of_its_logits(name, y, x64):
     softmax, logits = classifiers()
     found = OF_GRADIENTS[name](softmax, X, y, loss="log_loss")

@@ -174,6 +174,7 @@ def test_dropout_is_reproducible_from_the_key_and_regularises_only_training():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("compute", [None, jnp.bfloat16])
 def test_precisions(dtype, compute):
@@ -242,7 +243,7 @@ WRONG = [
     ({"metrics": "accurracy"}, ValueError, "unknown metric 'accurracy'"),
     ({"backprop": jnn.Method(dtype=int)}, TypeError, "dtype is .*; it must be float16, bfloat16"),
     ({"metrics": {"r2": 1}}, TypeError, "metrics is .*; it must be a name, a function, or a list"),
-    ({"metrics": 3}, TypeError, "metrics is 3; it must be a name, a function, or a list of them"),
+    ({"metrics": 3}, TypeError, "metrics is 3; it must be a name, a loss, a function, or a list"),
     (
         {"metrics": ["r2", "r2"]},
         ValueError,
