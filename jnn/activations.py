@@ -85,6 +85,11 @@ def _silu_slope(z: Array) -> Array:
     return s * (1 + z * (1 - s))
 
 
+def _mish_slope(z: Array) -> Array:
+    t = jnp.tanh(jnp.logaddexp(z, 0.0))
+    return t + z * _tanh_slope_of_value(t) * jax.nn.sigmoid(z)
+
+
 def _hard_tanh_slope(z: Array) -> Array:
     return jnp.where(jnp.abs(z) <= 1, jnp.ones_like(z), 0.0)
 
@@ -131,6 +136,10 @@ ACTIVATIONS: dict[str, Activation] = {
     ),
     "silu": Activation(
         lambda z: z * jax.nn.sigmoid(z), _silu_slope, None, "he_uniform", False, (), None, False
+    ),
+    "mish": Activation(  # Misra 2019
+        lambda z: z * jnp.tanh(jnp.logaddexp(z, 0.0)), _mish_slope, None,
+        "he_uniform", False, (), None, False
     ),
     "softplus": Activation(
         lambda z: jnp.logaddexp(z, 0.0), jax.nn.sigmoid, None,

@@ -23,6 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "selu": jax.nn.selu,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
     "silu": jax.nn.silu,
+    "mish": jax.nn.mish,
     "softplus": jax.nn.softplus,
     "softsign": jax.nn.soft_sign,
     "erf": jax.lax.erf,

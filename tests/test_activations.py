@@ -23,6 +23,7 @@ VALUES = {
     "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * special.expm1(z)),
     "gelu": lambda z: z * special.ndtr(z),
     "silu": lambda z: z * special.expit(z),
+    "mish": lambda z: z * np.tanh(-special.log_expit(-z)),
     "softplus": lambda z: -special.log_expit(-z),
     "softsign": lambda z: z / (1 + np.abs(z)),
     "erf": special.erf,
