@@ -26,22 +26,22 @@ TESTS = ROOT / "tests"
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "activations": 1,  # h and h', by name
-    "outputs": 2,  # what a readout may apply
-    "losses": 3,  # ℓ(ŷ, y), by name
-    "targets": 4,  # what goes with a loss
     "optimizers": 1,  # updates, by name
-    "metrics": 5,  # measures of predictions, by name
+    "outputs": 2,  # what a readout may apply
     "theory": 2,  # what the literature predicts from activation and shape alone
     # "distributed": 2  devices and processes: the place is kept
+    "losses": 3,  # ℓ(ŷ, y), by name
     "initializers": 3,  # how weights start
     "params": 3,  # what a network is
+    "targets": 4,  # what goes with a loss
     "building": 4,  # how one is made
     "penalties": 4,  # Ω(p), by name
-    "triangular": 5,  # what a network computes
-    "data": 6,  # rows before they are trained on
     "files": 4,  # what is kept
-    "diagnostics": 7,  # what can be measured in a network
+    "metrics": 5,  # measures of predictions, by name
+    "triangular": 5,  # what a network computes
     "figures": 5,  # pictures from plain arrays
+    "data": 6,  # rows before they are trained on
+    "diagnostics": 7,  # what can be measured in a network
     "training": 8,  # from parameters and data to better parameters
     # "many": 9, "sklearn": 10  the places are kept
 }

@@ -146,7 +146,7 @@ def test_neither_name_nor_function(as_a_user):
 def test_the_reference_section():
     """Constants and variances of theory.json: lecun, glorot and he stand in VARIANCES."""
     theory = json.loads((Path(__file__).parent / "reference" / "theory.json").read_text())
-    table = theory["initialisers"]
+    table = theory["initializers"]
     selu, lecun = jnn.ACTIVATIONS["selu"], jnn.ACTIVATIONS["lecun_tanh"]
     assert float(selu.value(jnp.array(1.0))) == pytest.approx(table["selu"]["lambda"], rel=1e-6)
     limit = -table["selu"]["lambda"] * table["selu"]["alpha"]
