@@ -86,8 +86,9 @@ def _silu_slope(z: Array) -> Array:
 
 
 def _mish_slope(z: Array) -> Array:
-    t = jnp.tanh(jnp.logaddexp(z, 0.0))
-    return t + z * _tanh_slope_of_value(t) * jax.nn.sigmoid(z)
+    # with r = σ(−z), tanh(softplus(z)) is (1 − r²) / (1 + r²): no digit of 1 − tanh² is lost
+    s, r = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
+    return s * (1 + r) / (1 + r * r) + z * (s * (2 * r / (1 + r * r)) ** 2)
 
 
 def _hard_tanh_slope(z: Array) -> Array:

@@ -77,6 +77,13 @@ def test_slope_is_the_finite_difference(name, x64):
     )
 
 
+def test_mish_keeps_the_digits_of_its_slope_where_tanh_is_almost_one(x64):
+    slope, z = activations.resolve("mish").slope, jnp.linspace(5, 20, 61, dtype=jnp.float32)
+    np.testing.assert_allclose(slope(z), slope(z.astype(float)), rtol=3e-7)  # 1 − tanh²: 7e-6
+    largest = np.finfo(np.float32).max * jnp.array([-1, 1], jnp.float32)
+    assert jax.vmap(jax.grad(slope))(largest).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_second_derivatives_agree_and_stay_finite(name, x64):
     h = activations.resolve(name)

@@ -68,7 +68,7 @@ def test_every_name_is_tested():
 @pytest.mark.parametrize(
     ("activation", "name"),
     [
-        *((h, "he_uniform") for h in ("relu", "leaky_relu", "elu", "gelu", "silu")),
+        *((h, "he_uniform") for h in ("relu", "leaky_relu", "elu", "gelu", "silu", "mish")),
         ("selu", "lecun_normal"),
         *(
             (h, "glorot_uniform")
