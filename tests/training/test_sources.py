@@ -242,7 +242,7 @@ WRONG = [
     ({"penalty": 0.1}, TypeError, "penalty is 0.1; it must be None"),
     ({"metrics": "accurracy"}, ValueError, "unknown metric 'accurracy'"),
     ({"backprop": jnn.Method(dtype=int)}, TypeError, "dtype is .*; it must be float16, bfloat16"),
-    ({"metrics": {"r2": 1}}, TypeError, "metrics is .*; it must be a name, a function, or a list"),
+    ({"metrics": {"r2": 1}}, TypeError, "metrics is .*; it must be a name, a loss, a function"),
     ({"metrics": 3}, TypeError, "metrics is 3; it must be a name, a loss, a function, or a list"),
     (
         {"metrics": ["r2", "r2"]},
