@@ -30,6 +30,19 @@ def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+@pytest.fixture(autouse=True)
+def _optimized_where_it_pays(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Studies and notebooks run for minutes: the optimisations that scripts/test leaves out pay."""
+    left_out = jax.config.jax_disable_most_optimizations
+    if request.path.parent.name in ("studies", "notebooks"):
+        monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+        jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", left_out)
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a long table one row in seven is run as a rule; `--all` adds one in three, CI's rows."""
