@@ -1,6 +1,7 @@
 """What the tests share: the lecture, double precision, a package without the shape checks."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,12 +36,14 @@ def _optimized_where_it_pays(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """Studies and notebooks run for minutes: the optimisations that scripts/test leaves out pay."""
-    left_out = jax.config.jax_disable_most_optimizations
-    if request.path.parent.name in ("studies", "notebooks"):
-        monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
-        jax.config.update("jax_disable_most_optimizations", False)
+    left_out = "JAX_DISABLE_MOST_OPTIMIZATIONS" in os.environ
+    if not left_out or request.path.parent.name not in ("studies", "notebooks"):
+        yield
+        return
+    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
+    jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", left_out)
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
