@@ -90,7 +90,7 @@ def _mish(z: Array) -> Array:  # Misra 2019
     return z * (s * (1 + r) / (1 + r * r))  # z tanh(softplus(z)), with softplus(z) = −log r
 
 
-def _mish_slope(z: Array) -> Array:  # so no digit is lost; 1 − tanh² loses 7 bits at z = 16
+def _mish_slope(z: Array) -> Array:  # to 3 ε; by 1 − tanh² 7 bits are lost at z = 16
     s, r = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
     return (s * (1 + r) + 4 * s * r * r / (1 + r * r) * z) / (1 + r * r)
 
