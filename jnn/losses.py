@@ -213,10 +213,49 @@ def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
     return loss
 
 
+def of_examples(loss: Loss, predictions: Array, targets: Array) -> Array:
+    """ℓ(ŷᵢ, yᵢ) of every example, (batch,), averaged over its outputs; in float32 at least.
+
+    >>> of_examples(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.zeros((2, 1))).tolist()
+    [1.0, 4.0]
+    """
+    each = jax.vmap(loss.each)(predictions, targets)
+    each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
+    return each.astype(jnp.promote_types(each.dtype, jnp.float32))
+
+
+def linearised(loss: Loss, mean: Array, near: Array) -> Array:
+    """finish(m₀) + finish′(m₀) (mean − m₀): what a part of the data contributes to finish(m₀).
+
+    A root of a minibatch's mean is no part of the root of all examples' mean. Its line through m₀,
+    the mean over all, is: over all minibatches it averages to finish(m₀), and so do its gradients.
+
+    Args:
+      loss: from `resolve`.
+      mean: of a minibatch's losses.
+      near: m₀.
+
+    >>> float(linearised(resolve("rmse"), jnp.array(5.0), jnp.array(4.0)))
+    2.25
+    """
+    near = jax.lax.stop_gradient(near)
+    finished, slope = jax.value_and_grad(loss.finish)(near)
+    return finished + slope * (mean - near)
+
+
+def is_mean(loss: Loss) -> bool:
+    """Whether the loss of all examples is the mean of theirs.
+
+    >>> is_mean(resolve("mse")), is_mean(resolve("rmse"))
+    (True, False)
+    """
+    return loss.finish is _mean
+
+
 def mean_loss(
     loss: Loss, predictions: Array, targets: Array, weights: Array | None = None
 ) -> Array:
-    """finish(Σᵢ wᵢ ℓ(ŷᵢ, yᵢ) / Σᵢ wᵢ) over a batch, summed in float32 at least.
+    """finish(Σᵢ wᵢ ℓ(ŷᵢ, yᵢ) / Σᵢ wᵢ) over all examples, summed in float32 at least.
 
     Args:
       loss: from `resolve`.
@@ -227,9 +266,7 @@ def mean_loss(
     >>> float(mean_loss(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.array([[0.0], [0.0]])))
     2.5
     """
-    each = jax.vmap(loss.each)(predictions, targets)
-    each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
-    each = each.astype(jnp.promote_types(each.dtype, jnp.float32))
+    each = of_examples(loss, predictions, targets)
     if weights is None:
         return loss.finish(jnp.mean(each))
     weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn import checks
-from jnn.checks import Thing
+from jnn.checks import Real, Thing
 from jnn.data.rows import Rows
 
 _AHEAD = 2  # blocks that wait for the device
@@ -38,9 +38,12 @@ class Stream:
         (from 0) to such an iterable; or an iterator, such as a generator, whose batches come once.
       steps_per_epoch: batches that make an epoch, None for all there are. An iterator needs it for
         more than one epoch.
+      mean_weight: of all rows, where batches bring weights: a batch's loss is Σ w ℓ / (its rows ·
+        mean_weight). None takes the mean weight of all rows so far, those of the batch included.
     Raises:
-      ValueError: steps_per_epoch is not positive.
-      TypeError: batches are not to be iterated over, or steps_per_epoch is not an integer.
+      ValueError: steps_per_epoch or mean_weight is not positive.
+      TypeError: batches are not to be iterated over, steps_per_epoch is not an integer, or
+        mean_weight not a number.
 
     >>> batches = [(np.zeros((4, 1)), np.zeros((4, 1)))] * 10
     >>> Stream(lambda epoch: batches, steps_per_epoch=5).steps_per_epoch
@@ -49,6 +52,7 @@ class Stream:
 
     batches: Any
     steps_per_epoch: int | None = None
+    mean_weight: Real | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.batches) and not isinstance(self.batches, Iterable):
@@ -58,6 +62,8 @@ class Stream:
             )
         if self.steps_per_epoch is not None:
             checks.integer("steps_per_epoch", self.steps_per_epoch, 1)
+        if self.mean_weight is not None:
+            checks.number("mean_weight", self.mean_weight, above=0)
 
     @property
     def once(self) -> bool:

@@ -14,15 +14,16 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from jnn import metrics
+from jnn import losses, metrics
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.diagnostics.watch import watch_layers
 from jnn.params import Params
 from jnn.training import objective, residuals, stopping
-from jnn.training.objective import restored, wide
+from jnn.training.objective import Batch, restored, wide
 from jnn.training.options import Knobs, Settings
 from jnn.training.stopping import Memory, Reason
+from jnn.training.sums import Sums
 
 
 class State(NamedTuple):
@@ -34,17 +35,31 @@ class State(NamedTuple):
     epoch: Array  # epochs begun so far, one that diverged included
     reason: Array  # a `stopping.Reason`
     memory: Array  # a `stopping.Memory` as one vector
+    seen: Array  # a `Seen` as one vector
     best: Any  # parameters of the best epoch
+
+
+class Seen(NamedTuple):
+    """What is known of all examples, beyond one batch; one vector in the program."""
+
+    loss: Any  # Σ w ℓ in the epoch before
+    weight: Any  # Σ w there
+    weights: Any  # Σ w of a stream from its beginning
+    examples: Any  # … and how many that were
 
 
 def begin(settings: Settings, params: Params) -> State:
     """The state before the first epoch."""
     zero = jnp.array(0, jnp.int32)
-    memory = jnp.asarray(stopping.START, wide(params[0].w.dtype))
+    dtype = wide(settings.dtype)
+    memory = jnp.asarray(stopping.START, dtype)
     p: Any = params
+    if dtype != settings.dtype:  # a half's steps would round to nothing, or its ε to 0
+        p = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     if settings.packing is not None:
-        p = jnp.asarray(settings.packing.flatten(jax.device_get(params)))
-    return State(p, _init(settings.optimizer, p), zero, zero, zero, memory, p)
+        p = jnp.asarray(settings.packing.flatten(jax.device_get(p)))
+    nothing = jnp.zeros(len(Seen._fields), dtype)
+    return State(p, _init(settings.optimizer, p), zero, zero, zero, memory, nothing, p)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -78,16 +93,18 @@ def run(
     steps = -(-n // size)
     full = n % size == 0
 
-    def batch(visits: Array | None, i: Array) -> Rows:
+    def batch(visits: Array | None, i: Array, state: State, sums: Sums) -> Batch:
         """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
         if visits is None:
-            return data
+            return Batch(data, n, None)
         index = lax.dynamic_slice(visits, (i * size,), (size,))
         weights = None if data.weights is None else data.weights[index]
+        share: Any = size
         if not full:
             there = (i * size + jnp.arange(size) < n).astype(wide(data.x.dtype))
             weights = there if weights is None else there * weights
-        return Rows(data.x[index], data.y[index], weights)
+            share = jnp.minimum(size, n - i * size).astype(there.dtype)
+        return Batch(Rows(data.x[index], data.y[index], weights), share, _before(state, sums))
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
@@ -95,11 +112,10 @@ def run(
         if visits is not None and not full:
             visits = jnp.pad(visits, (0, steps * size - n))
 
-        def step(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
-            state, sums = carry
-            return _step(settings, knobs, state, sums, batch(visits, i))
+        def step(i: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
+            return _step(settings, knobs, *carry, batch(visits, i, *carry))
 
-        new, sums = lax.fori_loop(0, steps, step, (old, no_sums(old)))
+        new, sums = lax.fori_loop(0, steps, step, (old, Sums.none(state.memory.dtype)))
         new, row = _finish(settings, knobs, old, new, sums, data, validation)
         return i + 1, new, history.at[i].set(row)
 
@@ -117,23 +133,63 @@ def run(
 
 @partial(jax.jit, static_argnames="settings")
 def steps(
-    settings: Settings, state: State, sums: Array, knobs: Knobs, block: Rows, count: Any
-) -> tuple[State, Array]:
-    """The first `count` minibatches of a block of a stream, x: (steps, size, n_0)."""
+    settings: Settings, state: State, sums: Sums, knobs: Knobs, block: Rows, count: Any
+) -> tuple[State, Sums]:
+    """The first `count` minibatches of a block of a stream, x: (steps, size, n_0).
 
-    def step(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+    Where it is not known, the mean weight of a stream is that of all rows it has given so far,
+    those of the batch included.
+    """
+
+    def step(i: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
         state, sums = carry
-        return _step(settings, knobs, state, sums, jax.tree.map(lambda a: a[i], block))
+        rows = jax.tree.map(lambda a: a[i], block)
+        seen = Seen(*state.seen)
+        examples = jnp.sum(rows.weights > 0).astype(state.seen.dtype)
+        seen = seen._replace(
+            weights=seen.weights + jnp.sum(rows.weights), examples=seen.examples + examples
+        )
+        mean = seen.weights / seen.examples if knobs.mean_weight is None else knobs.mean_weight
+        share = (examples * mean).astype(examples.dtype)
+        state = state._replace(seen=jnp.stack(seen))
+        return _step(settings, knobs, state, sums, Batch(rows, share, _before(state, sums)))
 
     return lax.fori_loop(0, count, step, (state, sums))
 
 
 @partial(jax.jit, static_argnames="settings")
+def losses_again(
+    settings: Settings, state: State, sums: Sums, knobs: Knobs, block: Rows, count: Any
+) -> Sums:
+    """Σ w ℓ and Σ w over the first minibatches of a block, for the parameters as they are."""
+    params = restored(settings, state.params)
+
+    def step(i: Array, sums: Sums) -> Sums:
+        rows = jax.tree.map(lambda a: a[i], block)
+        batch = Batch(rows, 1, None)
+        _, (total, _) = objective.value(settings, knobs, params, batch, None)
+        return sums.plus(total=total, weight=jnp.sum(rows.weights))
+
+    return lax.fori_loop(0, count, step, sums)
+
+
+@partial(jax.jit, static_argnames="settings")
 def finish(
-    settings: Settings, old: State, new: State, sums: Array, knobs: Knobs, validation: Rows | None
+    settings: Settings,
+    old: State,
+    new: State,
+    sums: Sums,
+    again: Sums | None,
+    knobs: Knobs,
+    validation: Rows | None,
 ) -> tuple[State, Array]:
-    """The end of an epoch of a stream; `old` is the state at its beginning."""
-    return _finish(settings, knobs, old, new, sums, None, validation)
+    """The end of an epoch of a stream.
+
+    Args:
+      old: the state at its beginning.
+      again: the losses of the parameters at its end, where rules look at them.
+    """
+    return _finish(settings, knobs, old, new, sums, again, validation)
 
 
 def history_names(
@@ -159,25 +215,28 @@ def history_names(
     return recorded + [name for name in settings.watch for _ in range(depth)]
 
 
-def no_sums(state: State) -> Array:
-    """(4,), over an epoch's steps: Σ weight of the batch · its loss, Σ weight, Σ ‖∂ℓ/∂p‖, Σ 1."""
-    return jnp.zeros(4, state.memory.dtype)
+def _before(state: State, sums: Sums) -> Array:
+    """(2,), Σ w ℓ and Σ w over the epoch before, in the first epoch over its steps so far."""
+    seen = Seen(*state.seen)
+    return jnp.where(seen.weight > 0, jnp.stack([seen.loss, seen.weight]), sums.values[:2])
 
 
 def _step(
-    settings: Settings, knobs: Knobs, state: State, sums: Array, batch: Rows
-) -> tuple[State, Array]:
+    settings: Settings, knobs: Knobs, state: State, sums: Sums, batch: Batch
+) -> tuple[State, Sums]:
     """One update, p ← p + η · update(∂ℓ/∂p)."""
     key = None if knobs.dropout is None else jax.random.fold_in(knobs.key, state.step)
 
     def value_of(p: Tree) -> Array:
-        return objective.value(settings, knobs, restored(settings, p), batch, key)
+        return objective.value(settings, knobs, restored(settings, p), batch, key)[0]
 
     def residuals_of(p: Tree) -> tuple[Array, Array]:
         params = restored(settings, p)
-        return residuals.of_squares(params, batch, settings.loss, knobs.penalty, settings.method)
+        rows, penalty = batch.rows, knobs.penalty
+        return residuals.of_squares(params, rows, settings.loss, penalty, settings.method)
 
-    value, gradient = objective.value_and_gradient(settings, knobs, state.params, batch, key)
+    found, gradient = objective.value_and_gradient(settings, knobs, state.params, batch, key)
+    value, parts = found
     # optax's searches refuse what they do not know
     extra = {"residuals": residuals_of} if settings.least_squares else {}
     update = optax.with_extra_args_support(settings.optimizer).update
@@ -194,10 +253,14 @@ def _step(
     scale = Memory(*state.memory).scale if rate is None else rate
     updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
-    weight = len(batch.x) if batch.weights is None else jnp.sum(batch.weights)
-    weight = jnp.asarray(weight, value.dtype)
-    norm = _norm(settings, gradient).astype(value.dtype)
-    sums = sums + jnp.stack([weight * value, weight, norm, jnp.ones_like(value)])
+    x, _, weights = batch.rows
+    sums = sums.plus(
+        total=batch.share * parts.mean,
+        weight=len(x) if weights is None else jnp.sum(weights),
+        penalty=parts.penalty,
+        norm=_norm(settings, gradient),
+        steps=1,
+    )
     return state._replace(params=params, optimizer=optimizer, step=state.step + 1), sums
 
 
@@ -218,19 +281,39 @@ def _finish(
     knobs: Knobs,
     old: State,
     new: State,
-    sums: Array,
-    data: Rows | None,
+    sums: Sums,
+    data: Rows | Sums | None,
     validation: Rows | None,
 ) -> tuple[State, Array]:
-    """The end of an epoch: history, validation, stopping; one that diverged changes nothing."""
-    total, weight, norms, steps = sums
-    loss = total / weight
+    """The end of an epoch: history, validation, stopping; one that diverged changes nothing.
+
+    Args:
+      settings, knobs: of the run.
+      old, new: the states at the beginning and after the last step.
+      sums: over the steps.
+      data: to look at again: all rows, or of a stream the sums of losses after the last step.
+      validation: rows.
+    """
+    _, _, penalty, norms, steps = sums.values
+    finished = losses.resolve(settings.loss).finish
+    loss = finished(sums.mean) + penalty / steps
+    finite = jnp.isfinite(loss)
     params = restored(settings, new.params)
-    row = {"loss": loss, "gradient_norm": norms / steps}
-    if data is not None and settings.metrics:
-        predictions = objective.predictions(settings, params, data.x)
-        row |= objective.measures(settings, params, predictions, data)
-    monitored = loss
+    row = {"gradient_norm": norms / steps}
+    rows = data if isinstance(data, Rows) else None
+    if rows is not None and (settings.metrics or settings.looks_back):
+        predictions = objective.predictions(settings, params, rows.x)
+        row |= objective.measures(settings, params, predictions, rows)
+    if settings.looks_back:
+        if rows is not None:
+            loss = losses.mean_loss(
+                losses.resolve(settings.loss), predictions, rows.y, rows.weights
+            )
+        else:
+            loss = finished(data.mean)
+        loss += objective.penalised(knobs, params, loss)
+    row["loss"] = loss
+    monitored = loss if settings.looks_back else None
     if validation is not None:
         predictions = objective.predictions(settings, params, validation.x)
         monitored = objective.measured_loss(settings, predictions, validation)
@@ -239,26 +322,25 @@ def _finish(
     if (rate := _rate(settings, knobs, new)) is not None:
         row["learning_rate"] = rate
 
-    finite = jnp.isfinite(loss)
-    for leaf in jax.tree.leaves(new.params):
+    finite &= jnp.isfinite(loss)
+    for leaf in jax.tree.leaves(new.params if wide(settings.dtype) == settings.dtype else params):
         finite &= jnp.all(jnp.isfinite(leaf))
-    memory, improved, reason = stopping.judge(
-        Memory(*old.memory), knobs.limits, loss, monitored.astype(loss.dtype)
-    )
+    memory, improved, reason = stopping.judge(Memory(*old.memory), knobs.limits, loss, monitored)
     better = finite & improved
     state = new._replace(
         params=jax.tree.map(partial(jnp.where, finite), new.params, old.params),
         best=jax.tree.map(partial(jnp.where, better), new.params, old.best),
         memory=jnp.where(finite, jnp.stack(memory).astype(old.memory.dtype), old.memory),
+        seen=new.seen.at[:2].set(sums.values[:2]),
         reason=jnp.where(finite, reason, int(Reason.DIVERGED)),
         epoch=old.epoch + 1,
     )
     names = history_names(
-        settings, knobs, 0, training=data is not None, validation=validation is not None
+        settings, knobs, 0, training=rows is not None, validation=validation is not None
     )
     scalars = jnp.stack([row[name].astype(loss.dtype) for name in names])
     if not settings.watch:
         return state, scalars
-    rows: Any = data or validation  # a stream is watched on validation rows
-    layers = watch_layers(settings.watch, params, rows, settings.loss)
+    watched: Any = rows or validation  # a stream is watched on validation rows
+    layers = watch_layers(settings.watch, params, watched, settings.loss)
     return state, jnp.concatenate([scalars, *(column.astype(loss.dtype) for column in layers)])

@@ -1,5 +1,6 @@
 """The two loops of a run: epochs over rows in memory, and epochs over a stream."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from jnn.data.streams import Reader
 from jnn.training import compiled
 from jnn.training.compiled import State
 from jnn.training.host import Run
+from jnn.training.sums import Sums
 
 _ORDER_ENTRIES = 2**16  # of the visiting order handed to the device at once: 256 KiB
 _LOOK_SECONDS = 0.2  # how long the device runs between two looks of the host
@@ -82,12 +84,14 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
     """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
     validation = _on_device(validation)
     reader.skip(run.done)
+    if reader.stream.mean_weight is not None:
+        run.knobs = run.knobs._replace(mean_weight=float(reader.stream.mean_weight))
     with run.monitored() as (bar, interrupt):
+        given_up = partial(run.given_up, interrupt)
         while run.done < run.plan.epochs and not run.stopped:
             old = run.state
             batches = 0
-            none = sums = compiled.no_sums(old)
-            given_up = partial(run.given_up, interrupt)
+            none = sums = Sums.none(old.memory.dtype)
             with reader.epoch(run.done, given_up) as blocks:
                 for block, count in blocks:
                     if not run.clock.compile_seconds:
@@ -101,7 +105,9 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
                     batches += count
                     if bar:  # an epoch of a stream may last for hours
                         bar.set_postfix(batches=batches)
-            if run.given_up(interrupt):
+            looks_back = run.settings.looks_back and sums is not none
+            again = _losses_again(run, reader, given_up) if looks_back else None
+            if given_up():
                 run.stop_early(interrupt)
                 run.leave_epoch(old)
                 return
@@ -111,16 +117,36 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
                 run.stopped = "stream"
                 return
             run.state, row = compiled.finish(
-                run.settings, old, run.state, sums, run.knobs, validation
+                run.settings, old, run.state, sums, again, run.knobs, validation
             )
             run.look(bar, interrupt, jax.device_get(row)[None], 1)
 
 
+def _losses_again(run: Run, reader: Reader, given_up: Callable[[], bool]) -> Sums:
+    """The losses of the epoch's batches, read once more, for the parameters at its end."""
+    none = sums = Sums.none(run.state.memory.dtype)
+    with reader.epoch(run.done, given_up) as blocks:
+        for block, count in blocks:
+            new = compiled.losses_again(run.settings, run.state, sums, run.knobs, block, count)
+            jax.block_until_ready(sums)
+            sums = new
+    if sums is none and not given_up():
+        raise ValueError(
+            f"the stream gave no batch when epoch {run.done + 1} was read once more, for the loss "
+            "that rules (patience, plateau, stop) look at: give validation=(x, y), or a stream "
+            "that begins anew each time"
+        )
+    return sums
+
+
 def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
     """What an epoch of a stream runs, on nothing."""
-    none = compiled.no_sums(run.state)
+    none = Sums.none(run.state.memory.dtype)
     state, sums = compiled.steps(run.settings, run.state, none, run.knobs, block, 0)
-    return compiled.finish(run.settings, run.state, state, sums, run.knobs, validation)
+    again = None
+    if run.settings.looks_back:
+        again = compiled.losses_again(run.settings, state, none, run.knobs, block, 0)
+    return compiled.finish(run.settings, run.state, state, sums, again, run.knobs, validation)
 
 
 def _on_device(rows: Any) -> Any:

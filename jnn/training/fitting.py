@@ -134,7 +134,7 @@ def fit(
         checkpoint=checkpoint, progress=progress,
     )  # fmt: skip
     train, held, size = found = checked_sources(plan, params, data, validation)
-    settings = plan.settings(params, size)
+    settings = plan.settings(params, size, held is not None)
     names = compiled.history_names(
         settings,
         plan.knobs(),

@@ -192,9 +192,9 @@ class Run:
 
     def _params(self, p: Tree) -> Params:
         """A network's parameters from those of a state."""
-        if self.settings.packing is None:
-            return p
-        return jax.tree.map(jnp.asarray, self.settings.packing.restore(jax.device_get(p)))
+        if self.settings.packing is not None:
+            p = self.settings.packing.restore(jax.device_get(p))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, self.settings.dtype), p)
 
     def _columns(self) -> dict[str, np.ndarray]:
         """The history so far: (epochs,) a name, and (epochs, N) for what is watched."""

@@ -1,7 +1,7 @@
 """What a run minimises and measures: the objective with its gradient, predictions, metrics."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,35 +18,76 @@ from jnn.triangular import network
 _ROWS = 1024  # examples predicted at once where nothing is differentiated
 
 
+class Batch(NamedTuple):
+    """Some of the examples, and their share in all of them."""
+
+    rows: Rows
+    share: Any  # what Σ w ℓ is divided by: examples × the mean weight of all there are
+    before: Array | None  # (2,), Σ w ℓ and Σ w of others seen before; None: these are all
+
+
+class Value(NamedTuple):
+    """The two parts of an objective."""
+
+    mean: Array  # Σ w ℓ / share
+    penalty: Array
+
+
 def restored(settings: Settings, p: Tree) -> Params:
     """Parameters of a state, as a network's again."""
-    return p if settings.packing is None else settings.packing.restore(p)
+    params = p if settings.packing is None else settings.packing.restore(p)
+    if wide(settings.dtype) == settings.dtype:
+        return params
+    return jax.tree.map(lambda leaf: leaf.astype(settings.dtype), params)
 
 
 def value_and_gradient(
-    settings: Settings, knobs: Knobs, p: Tree, batch: Rows, key: Array | None
-) -> tuple[Array, Any]:
-    """The objective and its gradient, which lies as the parameters p do."""
+    settings: Settings, knobs: Knobs, p: Tree, batch: Batch, key: Array | None
+) -> tuple[tuple[Array, Value], Any]:
+    """The objective, its parts, and its gradient, which lies as the parameters p do."""
 
-    def objective(params: Params) -> Array:
+    def objective(params: Params) -> tuple[Array, Value]:
         return value(settings, knobs, params, batch, key)
 
-    found, gradient = jax.value_and_grad(objective)(restored(settings, p))
+    found, gradient = jax.value_and_grad(objective, has_aux=True)(restored(settings, p))
+    gradient = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), gradient)
     return found, gradient if settings.packing is None else settings.packing.flatten(gradient)
 
 
 def value(
-    settings: Settings, knobs: Knobs, params: Params, batch: Rows, key: Array | None
-) -> Array:
-    """What is minimised: mean loss of a batch and penalty; summed in float32 at least."""
+    settings: Settings, knobs: Knobs, params: Params, batch: Batch, key: Array | None
+) -> tuple[Array, Value]:
+    """What is minimised, and its parts: loss and penalty; summed in float32 at least.
+
+    The mean over minibatches is the weighted mean over all examples, and so is that of their
+    gradients: a minibatch is divided by its share, not by the weights that happen to be in it.
+    """
+    x, y, weights = batch.rows
     if key is None:
-        predictions = network.batch_output(params, batch.x, settings.method)
+        predictions = network.batch_output(params, x, settings.method)
     else:
-        predictions = dropout.batch_output(params, batch.x, key, knobs.dropout, settings.method)
+        predictions = dropout.batch_output(params, x, key, knobs.dropout, settings.method)
     predictions = predictions.astype(wide(params[0].w.dtype))
     loss = losses.resolve(settings.loss)
-    mean = losses.mean_loss(loss, predictions, batch.y, batch.weights)
-    return mean if knobs.penalty is None else mean + penalties.value(knobs.penalty, params)
+    each = losses.of_examples(loss, predictions, y)
+    mean = jnp.sum(each if weights is None else weights * each) / batch.share
+    if losses.is_mean(loss):
+        whole = mean
+    elif batch.before is None:
+        whole = loss.finish(mean)
+    else:
+        total, weight = batch.before
+        near = jnp.where(weight > 0, total / jnp.where(weight > 0, weight, 1), mean)
+        whole = losses.linearised(loss, mean, near)
+    penalty = penalised(knobs, params, mean)
+    return whole if knobs.penalty is None else whole + penalty, Value(mean, penalty)
+
+
+def penalised(knobs: Knobs, params: Params, like: Array) -> Array:
+    """The penalty, 0 where there is none."""
+    if knobs.penalty is None:
+        return jnp.zeros_like(like)
+    return penalties.value(knobs.penalty, params).astype(like.dtype)
 
 
 def measured_loss(settings: Settings, predictions: Array, rows: Rows) -> Array:

@@ -42,6 +42,8 @@ class Settings(NamedTuple):
     least_squares: bool  # whether the optimizer wants the residuals
     size: int  # examples a step
     method: Method
+    dtype: np.dtype  # of the parameters; halves are updated in float32
+    looks_back: bool  # whether rules look at the training loss: that after the epoch, then
 
 
 class Knobs(NamedTuple):
@@ -52,6 +54,7 @@ class Knobs(NamedTuple):
     dropout: Any  # probability
     key: Any  # of the dropout masks
     limits: Limits
+    mean_weight: Any = None  # of a stream's rows; None: of those so far
 
 
 # ---- what `fit` is told ----
@@ -154,7 +157,14 @@ class Plan:
         """Whether a progress bar is shown; None: where somebody looks."""
         return None if callable(self.progress) or self.progress is None else bool(self.progress)
 
-    def settings(self, params: Params, size: int) -> Settings:
+    def looks_back(self, validation: bool) -> bool:
+        """Whether rules look at the training loss, with validation data or without."""
+        stop = self.stop or Stop()
+        of_monitored = (self.patience, self.plateau, stop.target, stop.min_improvement or None)
+        asked = any(rule is not None for rule in of_monitored)
+        return stop.tolerance is not None or (asked and not validation)
+
+    def settings(self, params: Params, size: int, validation: bool) -> Settings:
         """What the program of a network is made for, with steps of so many examples."""
         rule = self.rule
         return Settings(
@@ -167,6 +177,8 @@ class Plan:
             least_squares=rule.least_squares,
             size=size,
             method=self.method,
+            dtype=np.dtype(params[0].w.dtype),
+            looks_back=self.looks_back(validation),
         )
 
     def knobs(self) -> Knobs:

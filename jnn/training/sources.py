@@ -67,6 +67,7 @@ def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) 
     elif validation is not None:
         held = check_rows(params, validation, plan.loss, "validation")
     if isinstance(train, Rows):
+        train = _with_mean_weight_one(train)
         check_loss(plan.loss, params[-1].w.shape[1], train.y)
         size = _size(plan, len(train.x))
     _check_metrics(plan, params, [rows for rows in (train, held) if isinstance(rows, Rows)])
@@ -94,6 +95,14 @@ def _contents(rows: Rows) -> str:
 
 
 # ---- pieces ----
+
+
+def _with_mean_weight_one(rows: Rows) -> Rows:
+    """Weights as shares: of a minibatch, Σ w ℓ / its length is then right on average."""
+    if rows.weights is None:
+        return rows
+    weights = rows.weights / rows.weights.mean(dtype=np.float64)
+    return rows._replace(weights=weights.astype(rows.weights.dtype))
 
 
 class _Checker:
@@ -149,6 +158,15 @@ def _check_stream(plan: Plan, stream: Stream, validation: Thing) -> None:
     if plan.rule.full_batch:
         raise ValueError(
             "second-order methods take all examples at every step, which a stream does not give"
+        )
+    if stream.once and plan.looks_back(validation is not None):
+        rules, remedy = "rules (patience, plateau, stop)", "give validation=(x, y)"
+        if validation is not None:
+            rules, remedy = "tolerance", "leave it out"
+        raise ValueError(
+            f"{type(stream.batches).__name__} is an iterator, whose batches come once: {rules} "
+            f"cannot look at the loss of what was reached on them: {remedy}, or give an iterable "
+            "that begins anew, or a function from the epoch to one"
         )
     if plan.watch and validation is None:
         raise ValueError(

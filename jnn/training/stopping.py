@@ -156,10 +156,22 @@ def holding(
 
 
 def judge(
-    memory: Memory, limits: Limits, loss: Array, monitored: Array
+    memory: Memory, limits: Limits, loss: Array, monitored: Array | None
 ) -> tuple[Memory, Array, Array]:
-    """Update the memory after a finite epoch; returns (memory, improved, reason)."""
-    improved = monitored < memory.best - limits.min_improvement
+    """Update the memory after a finite epoch; returns (memory, improved, reason).
+
+    Args:
+      memory: of the epochs before.
+      limits: of the run.
+      loss: the training loss.
+      monitored: None where no rule looks at it: then every epoch is the best so far.
+    """
+    if monitored is None:
+        monitored = jnp.full_like(loss, jnp.inf)
+        improved = jnp.array(True)
+    else:
+        monitored = monitored.astype(loss.dtype)
+        improved = monitored < memory.best - limits.min_improvement
     since_best = jnp.where(improved, 0, memory.since_best + 1)
     since_cut = jnp.where(improved, 0, memory.since_cut + 1)
     cut = since_cut >= limits.cut_patience
