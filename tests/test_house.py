@@ -26,7 +26,6 @@ TESTS = ROOT / "tests"
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "activations": 1,  # h and h', by name
-    "optimizers": 1,  # updates, by name
     "outputs": 2,  # what a readout may apply
     "theory": 2,  # what the literature predicts from activation and shape alone
     # "distributed": 2  devices and processes: the place is kept
@@ -36,6 +35,7 @@ CHAPTERS = {
     "targets": 4,  # what goes with a loss
     "building": 4,  # how one is made
     "penalties": 4,  # Ω(p), by name
+    "optimizers": 4,  # updates of a network's layers, by name
     "files": 4,  # what is kept
     "metrics": 5,  # measures of predictions, by name
     "triangular": 5,  # what a network computes
@@ -240,7 +240,7 @@ def test_no_name_has_sub_or_superscripts(file):
 
 def test_fit_has_few_parameters_and_a_plan_has_them_all():
     parameters = inspect.signature(jnn.fit).parameters
-    assert len(parameters) <= 22
+    assert len(parameters) <= 23
     options = {name: p.default for name, p in parameters.items()}
     of_call = {"params", "data", "validation"}  # what it trains, and on what
     fields = {field.name: field.default for field in dataclasses.fields(Plan)}

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from jnn import checks
 from jnn.checks import Real
 from jnn.optimizers import bfgs, levenberg_marquardt
+from jnn.optimizers.layers import on_layers
+from jnn.params import Params
 
 LearningRate: TypeAlias = Real | optax.Schedule | None
 
@@ -26,18 +30,30 @@ class Optimizer(NamedTuple):
     learning_rate: float | None  # where none is given; None: it has no rate, but a search
     full_batch: bool = False  # whether it needs the same objective at every step
     least_squares: bool = False  # whether it needs the residuals and their Jacobian
-    by_leaf: bool = False  # whether it tells one array of the parameters from another
+    by_layer: bool = False  # whether it tells one array of the parameters from another
 
 
 class Rule(NamedTuple):
-    """p ← p + rate · update: an optimizer as `fit` takes it."""
+    """p ← p + rate · update: an optimizer as `fit` takes it; `of` makes it one of a network."""
 
     transformation: optax.GradientTransformation
     rate: float | None  # None: the schedule's, or in the transformation
     schedule: optax.Schedule | None = None
     full_batch: bool = False
     least_squares: bool = False
-    by_leaf: bool = True
+    by_layer: bool = True
+    clip_norm: float | None = None
+
+    def of(self, params: Params, dtype: Any) -> optax.GradientTransformation:
+        """The transformation of a network's parameters, updated in this dtype.
+
+        Raises:
+          ValueError: it cannot take them.
+        """
+        rule = self.transformation
+        if self.by_layer:
+            rule = on_layers(rule, params, dtype)
+        return _clipped(rule, self.clip_norm)
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -60,7 +76,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     # steps of fixed size, hence the small rate; Chen et al. 2023
     "lion": Optimizer(optax.lion, 1e-4),
     "yogi": Optimizer(optax.yogi, 1e-2),
-    "lamb": Optimizer(optax.lamb, 1e-3, by_leaf=True),
+    "lamb": Optimizer(optax.lamb, 1e-3, by_layer=True),
     # Second order, all examples at once:
     "bfgs": Optimizer(bfgs.optimizer, None, full_batch=True),
     "lbfgs": Optimizer(optax.lbfgs, None, full_batch=True),  # Liu & Nocedal 1989
@@ -92,7 +108,9 @@ def resolve(
     True
     """
     rate = learning_rate
-    if rate is not None and not callable(rate):
+    if callable(rate):
+        _check_schedule(rate)
+    elif rate is not None:
         meaning = "the length of a step, or an optax schedule of it"
         rate = checks.number("learning_rate", rate, above=0, meaning=meaning)
     if clip_norm is not None:
@@ -100,7 +118,7 @@ def resolve(
     if not isinstance(optimizer, str):
         return _given(optimizer, rate, clip_norm)
     if optimizer not in OPTIMIZERS:
-        return Rule(_clipped(_other(optimizer, rate), clip_norm), None)
+        return Rule(_other(optimizer, rate), None, clip_norm=clip_norm)
     known = OPTIMIZERS[optimizer]
     if known.full_batch and not (rate is None and clip_norm is None):
         raise ValueError(
@@ -109,13 +127,36 @@ def resolve(
         )
     rate = known.learning_rate if rate is None else rate
     return Rule(
-        _clipped(_unit(optimizer), clip_norm),
+        _unit(optimizer),
         rate=None if callable(rate) else rate,
         schedule=rate if callable(rate) else None,
         full_batch=known.full_batch,
         least_squares=known.least_squares,
-        by_leaf=known.by_leaf,
+        by_layer=known.by_layer,
+        clip_norm=clip_norm,
     )
+
+
+def _check_schedule(schedule: optax.Schedule) -> None:
+    """Raise unless it gives one number for the number of a step."""
+    try:
+        rate = jax.eval_shape(lambda i: jnp.asarray(schedule(i)), jax.ShapeDtypeStruct((), "int32"))
+    except jax.errors.ConcretizationTypeError as error:
+        raise TypeError(
+            "learning_rate is a schedule that needs to know its step in Python, to branch or to "
+            "convert: take jnp.where, or schedules of optax"
+        ) from error
+    except Exception as error:
+        raise TypeError(
+            f"learning_rate, {schedule!r}, could not be called with the number of a step: {error!r}"
+        ) from error
+    if rate.shape or not (
+        jnp.issubdtype(rate.dtype, jnp.floating) or jnp.issubdtype(rate.dtype, jnp.integer)
+    ):
+        raise ValueError(
+            f"learning_rate is a schedule that returns {rate.dtype} of shape {rate.shape}; it must "
+            "return one number"
+        )
 
 
 def _given(
@@ -131,7 +172,7 @@ def _given(
         raise ValueError(
             "learning_rate belongs to an optimizer's name; an optax transformation brings its own"
         )
-    return Rule(_clipped(transformation, clip_norm), None)
+    return Rule(transformation, None, clip_norm=clip_norm)
 
 
 @lru_cache

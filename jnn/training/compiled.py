@@ -48,8 +48,12 @@ class Seen(NamedTuple):
     examples: Any  # … and how many that were
 
 
-def begin(settings: Settings, params: Params) -> State:
-    """The state before the first epoch."""
+def begin(settings: Settings, params: Params, optimizer_state: Tree = None) -> State:
+    """The state before the first epoch.
+
+    Raises:
+      ValueError: the optimizer's state is of another optimizer or network.
+    """
     zero = jnp.array(0, jnp.int32)
     dtype = wide(settings.dtype)
     memory = jnp.asarray(stopping.START, dtype)
@@ -59,7 +63,30 @@ def begin(settings: Settings, params: Params) -> State:
     if settings.packing is not None:
         p = jnp.asarray(settings.packing.flatten(jax.device_get(p)))
     nothing = jnp.zeros(len(Seen._fields), dtype)
-    return State(p, _init(settings.optimizer, p), zero, zero, zero, memory, nothing, p)
+    state = _init(settings.optimizer, p)
+    step = zero
+    if optimizer_state is not None:
+        state = _taken_up(settings, optimizer_state, state)
+        counts = optax.tree.get_all_with_path(state, "count")  # schedules go on from there
+        step = jnp.asarray(counts[0][1], jnp.int32).reshape(-1)[0] if counts else zero
+    return State(p, state, step, zero, zero, memory, nothing, p)
+
+
+def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
+    """A state that was handed out, as the run keeps it."""
+    if settings.packing is not None:
+        given = settings.packing.flatten_state(given)
+
+    def kinds(tree: Tree) -> list[Any]:
+        return [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)]
+
+    alike = jax.tree.structure(given) == jax.tree.structure(fresh)
+    if not alike or kinds(given) != kinds(fresh):
+        raise ValueError(
+            "optimizer_state is not of this optimizer and this network: give the optimizer_state of "
+            "a result of fit with the same optimizer, clip_norm and sizes, or leave it out"
+        )
+    return jax.tree.map(jnp.asarray, given)
 
 
 @partial(jax.jit, static_argnums=0)

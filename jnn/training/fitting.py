@@ -7,7 +7,7 @@ from typing import Any
 import optax
 from jax import Array
 
-from jnn.checks import Real, Thing, renamed
+from jnn.checks import Real, Thing, Tree, renamed
 from jnn.data.rows import Rows
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
@@ -47,6 +47,7 @@ def fit(
     metrics: Metrics = (),
     watch: Thing = (),
     optimizer: str | optax.GradientTransformation = "adam",
+    optimizer_state: Tree = None,
     learning_rate: Real | optax.Schedule | None = None,
     plateau: Plateau | None = None,
     clip_norm: Real | None = None,
@@ -63,7 +64,9 @@ def fit(
 ) -> Fit:
     """Minimise a loss over data by minibatch gradient steps, the whole run compiled.
 
-        p ← p + update(∂ℓ/∂p),    ℓ the weighted mean loss of a minibatch, and a penalty if any
+        p ← p + update(∂ℓ/∂p),    ℓ = Σ wᵢ ℓᵢ / (w̄ · examples of the minibatch) + penalty
+
+    with w̄ the mean weight of all examples, so that ℓ is on average the weighted loss of all.
 
     Data and loss:
       params: where to start; they are not changed.
@@ -83,9 +86,11 @@ def fit(
         first 256 training examples (of a stream: validation examples), as `history[name]` of shape
         (epochs, N).
     Steps:
-      optimizer: a name of `jnn.OPTIMIZERS`, or any optax transformation. Keep one transformation
-        for several runs: a new one is compiled anew, and stays in JAX's cache, as a new loss
-        function does. "bfgs", "lbfgs" and "levenberg_marquardt" take all data at once.
+      optimizer: a name of `jnn.OPTIMIZERS`, or any optax transformation: it does what it does on
+        the list of layers, `jnn.layers(params)`. Keep one transformation for several runs: a new
+        one is compiled anew, and stays in JAX's cache, as a new loss function does. "bfgs", "lbfgs"
+        and "levenberg_marquardt" take all data at once.
+      optimizer_state: the `optimizer_state` of an earlier result, to go on from; None begins anew.
       learning_rate: of a named optimizer: a number, an optax schedule, or None for its default.
       plateau: `jnn.Plateau`, cuts the learning rate where the monitored loss no longer falls.
       clip_norm: gradients longer than that are shortened to it.
@@ -98,7 +103,8 @@ def fit(
       backprop, states: how gradients are taken, as in `jnn.forward`; backprop may be a whole
         `jnn.Method`, which can also recompute states, and compute in another dtype such as
         `jnp.bfloat16` (losses, updates and parameters keep the parameters' own).
-    Stopping, by the monitored loss: that on the validation data, or else the training loss:
+    Stopping, by the monitored loss after the epoch: that on the validation data, or else on the
+    training data (which costs one more pass through them, of a stream as well):
       patience: epochs without improvement; the best parameters are then the result.
       stop: `jnn.Stop`: a target, a tolerance, a time limit, and what counts as an improvement.
         Ctrl-C stops, too, and what was reached is returned.
@@ -128,7 +134,8 @@ def fit(
     check_start(params)
     plan = Plan(
         loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
-        optimizer=optimizer, learning_rate=learning_rate, plateau=plateau, clip_norm=clip_norm,
+        optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
+        plateau=plateau, clip_norm=clip_norm,
         epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
         patience=patience, stop=stop, method=check_method(backprop, states),
         checkpoint=checkpoint, progress=progress,

@@ -76,7 +76,7 @@ class Run:
         self.plan = plan
         self.settings = settings
         self.knobs = plan.knobs()
-        self.state = compiled.begin(settings, params)
+        self.state = compiled.begin(settings, params, plan.optimizer_state)
         self.names = names
         self.identity = identity
         self.history: list[np.ndarray] = []  # (epochs, names), part after part
@@ -188,6 +188,14 @@ class Run:
             compile_seconds=self.clock.compile_seconds,
             run_seconds=self.clock.seconds(),
             resumed=self.resumed,
+            optimizer_state=self._optimizer_state(),
+        )
+
+    def _optimizer_state(self) -> Tree:
+        """Of parameters as they are, whatever the run keeps them in."""
+        state = self.state.optimizer
+        return (
+            state if self.settings.packing is None else self.settings.packing.restore_state(state)
         )
 
     def _params(self, p: Tree) -> Params:

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
@@ -81,6 +82,7 @@ class Plan:
     metrics: Metrics = ()
     watch: Any = ()
     optimizer: str | optax.GradientTransformation = "adam"
+    optimizer_state: Any = dataclasses.field(default=None, metadata=LIMIT)  # part of the start
     learning_rate: Real | optax.Schedule | None = None
     plateau: Plateau | None = None
     clip_norm: Real | None = None
@@ -168,11 +170,11 @@ class Plan:
         """What the program of a network is made for, with steps of so many examples."""
         rule = self.rule
         return Settings(
-            packing=None if rule.by_leaf else pack(params, in_order=rule.least_squares),
+            packing=None if rule.by_layer else pack(params, in_order=rule.least_squares),
             loss=self.loss,
             metrics=self.metrics,
             watch=self.watch,
-            optimizer=rule.transformation,
+            optimizer=rule.of(params, jnp.promote_types(params[0].w.dtype, jnp.float32)),
             schedule=rule.schedule,
             least_squares=rule.least_squares,
             size=size,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +30,10 @@ class Fit:
     `history` holds an array, one number an epoch, under each name:
 
     - "loss": what is minimised (penalty included), the mean over the epoch's minibatches as they
-      were visited;
+      were visited; or, where a rule looks at it (patience, plateau or stop without validation data,
+      tolerance), that of the parameters after the epoch, without dropout;
     - "validation_loss": on the validation data after the epoch, without penalty, dropout or label
-      smoothing; it is the monitored loss where there is one, else "loss" is;
+      smoothing; it is the monitored loss where there is one, else "loss" is where a rule looks;
     - the names of the metrics, on the training data after the epoch, and "validation_…" of them;
     - "learning_rate": at the end of the epoch, where the optimizer is one of `jnn.OPTIMIZERS` with
       a rate;
@@ -42,12 +44,13 @@ class Fit:
     params: Params  # to use: the best where patience was given, else the last
     last_params: Params  # the last finite ones
     best_params: Params  # of the best epoch
-    best_epoch: int  # from 1: the last that improved the monitored loss; 0 for none
+    best_epoch: int  # from 1: the last that improved the monitored loss, or the last; 0 for none
     history: dict[str, np.ndarray]
     stopped: str  # a key of STOPPED
     compile_seconds: float
     run_seconds: float  # that of earlier sessions included, where the run was resumed
     resumed: int = 0  # the epoch that this session began after
+    optimizer_state: Any = None  # after the last epoch, for `fit(optimizer_state=)`
 
     @property
     def epochs(self) -> int:

@@ -82,7 +82,7 @@ def run_identity(plan: Plan, params: Params, sources: Sources) -> dict[str, Any]
         "sizes": list(sizes(params)),
         "activations": [name_of(stack.activation) for stack in params],
         "residual": [bool(stack.residual) for stack in params],
-        "start": fingerprint(jax.tree.leaves(params)),
+        "start": fingerprint(jax.tree.leaves((params, plan.optimizer_state))),
         "data": "a stream" if streamed else _contents(train),
         "validation": None if validation is None else _contents(validation),
         "batch_size": size,

@@ -96,8 +96,9 @@ def test_every_name_trains_at_its_default_rate(name):
 def test_one_name_is_one_optimizer_and_one_compilation():
     adam = optimizers.resolve("adam").transformation
     assert optimizers.resolve("adam", 0.01).transformation is adam
-    clipped = optimizers.resolve("adam", 0.01, 1.0).transformation
-    assert optimizers.resolve("adam", 0.02, 1.0).transformation is clipped is not adam
+    params = jnn.init_network_params([1, 2, 1], jax.random.key(0))
+    clipped = optimizers.resolve("adam", 0.01, 1.0).of(params, "float32")
+    assert optimizers.resolve("adam", 0.02, 1.0).of(params, "float32") is clipped is not adam
     assert optimizers.resolve("fromage", 0.1) == optimizers.resolve("fromage", 0.1)
 
 

@@ -42,7 +42,7 @@ def visits(n, epochs, **options):
     def write(gradient, count, _=None):
         def place(g):
             hit = jnp.arange(n * epochs) == count
-            return jnp.where(hit, g, 0.0) if g.ndim == 2 else jnp.zeros_like(g)
+            return jnp.where(hit, g, 0.0) if g.ndim == 1 else jnp.zeros_like(g)
 
         return jax.tree.map(place, gradient), count + 1
 
