@@ -8,24 +8,26 @@ one by one, before anything is computed.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-import jax
 import numpy as np
 
-# that act on each entry by itself
-_ENTRYWISE = frozenset(
-    "abs add and atan2 cbrt ceil clamp convert_element_type copy copy_p cos cosh div eq erf exp "
-    "exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg "
-    "nextafter not or pow rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan "
-    "tanh xor".split()
-)
-_CALLS = frozenset(
-    "pjit jit closed_call core_call custom_jvp_call custom_vjp_call remat checkpoint".split()
-)
-_OF_SHAPE = ("sharding", "out_sharding", "weak_type", "shape", "broadcast_dimensions")
+from jnn.optimizers.layout import Place
 
-Layer: TypeAlias = tuple[int, int] | None  # (stack, which layer of it); None: of no layer
+# operations that act on each entry by itself
+_ENTRYWISE = {
+    "abs", "add", "and", "atan2", "cbrt", "ceil", "clamp", "convert_element_type", "copy", "copy_p",
+    "cos", "cosh", "div", "eq", "erf", "exp", "exp2", "expm1", "floor", "ge", "gt", "integer_pow",
+    "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne", "neg",
+    "nextafter", "not", "or", "pow", "rem", "round", "rsqrt", "select_n", "sign", "sin", "sinh",
+    "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor",
+}  # fmt: skip
+# … that run another program
+_CALLS = {
+    "pjit", "jit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"
+}  # fmt: skip
+# what of their parameters says how arrays lie, not what is computed
+_OF_SHAPE = ("sharding", "out_sharding", "weak_type", "shape", "broadcast_dimensions")
 
 
 class Value:
@@ -33,11 +35,13 @@ class Value:
 
     Args:
       number: what it is computed from, and how.
-      layer: whose entries it holds.
+      layer: whose entries it holds; None for no layer's.
       sums: of a sum over all entries of some layers: how many layers of each number.
     """
 
-    def __init__(self, number: int, layer: Layer = None, sums: Counter[int] | None = None) -> None:
+    def __init__(
+        self, number: int, layer: Place | None = None, sums: Counter[int] | None = None
+    ) -> None:
         self.number = number
         self.layer = layer
         self.sums = sums
@@ -48,6 +52,7 @@ class Numbering:
 
     Args:
       depths: of the stacks.
+      known: the numbers so far, shared by the programs that are compared.
       stacked: whether a layer's arrays stand for all layers of their stack.
     """
 
@@ -94,9 +99,8 @@ class Numbering:
             return [self._settled(values[0])]
         if name == "reduce_sum" and len(eqn.params["axes"]) == eqn.invars[0].aval.ndim:
             return [self._sum(values[0])]
-        if name == "add" and not eqn.outvars[0].aval.shape:
-            if any(value.sums is not None for value in values):
-                return [self._added(values)]
+        if name == "add" and any(value.sums is not None for value in values):
+            return [self._added(values)]
         values = [self._settled(value) for value in values]
         layers = {value.layer for value in values} - {None}
         params = [(k, str(v)) for k, v in sorted(eqn.params.items()) if k not in _OF_SHAPE]

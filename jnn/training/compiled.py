@@ -83,8 +83,8 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
     alike = jax.tree.structure(given) == jax.tree.structure(fresh)
     if not alike or kinds(given) != kinds(fresh):
         raise ValueError(
-            "optimizer_state is not of this optimizer and this network: give the optimizer_state of "
-            "a result of fit with the same optimizer, clip_norm and sizes, or leave it out"
+            "optimizer_state is not of this optimizer and network: give that of a result of fit "
+            "with the same optimizer, clip_norm and sizes, or leave it out"
         )
     return jax.tree.map(jnp.asarray, given)
 
@@ -143,7 +143,7 @@ def run(
             return _step(settings, knobs, *carry, batch(visits, i, *carry))
 
         new, sums = lax.fori_loop(0, steps, step, (old, Sums.none(state.memory.dtype)))
-        new, row = _finish(settings, knobs, old, new, sums, data, validation)
+        new, row = _finish(settings, knobs, old, new, sums, data, None, validation)
         return i + 1, new, history.at[i].set(row)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
@@ -216,7 +216,7 @@ def finish(
       old: the state at its beginning.
       again: the losses of the parameters at its end, where rules look at them.
     """
-    return _finish(settings, knobs, old, new, sums, again, validation)
+    return _finish(settings, knobs, old, new, sums, None, again, validation)
 
 
 def history_names(
@@ -309,7 +309,8 @@ def _finish(
     old: State,
     new: State,
     sums: Sums,
-    data: Rows | Sums | None,
+    data: Rows | None,
+    again: Sums | None,
     validation: Rows | None,
 ) -> tuple[State, Array]:
     """The end of an epoch: history, validation, stopping; one that diverged changes nothing.
@@ -318,26 +319,22 @@ def _finish(
       settings, knobs: of the run.
       old, new: the states at the beginning and after the last step.
       sums: over the steps.
-      data: to look at again: all rows, or of a stream the sums of losses after the last step.
+      data: all rows; None of a stream.
+      again: of a stream: the losses after the last step, where rules look at them.
       validation: rows.
     """
     _, _, penalty, norms, steps = sums.values
-    finished = losses.resolve(settings.loss).finish
-    loss = finished(sums.mean) + penalty / steps
+    loss = losses.resolve(settings.loss).finish(sums.mean) + penalty / steps
     finite = jnp.isfinite(loss)
     params = restored(settings, new.params)
     row = {"gradient_norm": norms / steps}
-    rows = data if isinstance(data, Rows) else None
-    if rows is not None and (settings.metrics or settings.looks_back):
-        predictions = objective.predictions(settings, params, rows.x)
-        row |= objective.measures(settings, params, predictions, rows)
-    if settings.looks_back:
-        if rows is not None:
-            loss = losses.mean_loss(
-                losses.resolve(settings.loss), predictions, rows.y, rows.weights
-            )
-        else:
-            loss = finished(data.mean)
+    if data is not None and (settings.metrics or settings.looks_back):
+        predictions = objective.predictions(settings, params, data.x)
+        row |= objective.measures(settings, params, predictions, data)
+        if settings.looks_back:
+            loss = objective.whole(settings, knobs, params, predictions, data)
+    elif again is not None:
+        loss = losses.resolve(settings.loss).finish(again.mean)
         loss += objective.penalised(knobs, params, loss)
     row["loss"] = loss
     monitored = loss if settings.looks_back else None
@@ -363,11 +360,11 @@ def _finish(
         epoch=old.epoch + 1,
     )
     names = history_names(
-        settings, knobs, 0, training=rows is not None, validation=validation is not None
+        settings, knobs, 0, training=data is not None, validation=validation is not None
     )
     scalars = jnp.stack([row[name].astype(loss.dtype) for name in names])
     if not settings.watch:
         return state, scalars
-    watched: Any = rows or validation  # a stream is watched on validation rows
+    watched: Any = data or validation  # a stream is watched on validation rows
     layers = watch_layers(settings.watch, params, watched, settings.loss)
     return state, jnp.concatenate([scalars, *(column.astype(loss.dtype) for column in layers)])

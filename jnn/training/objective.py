@@ -83,6 +83,15 @@ def value(
     return whole if knobs.penalty is None else whole + penalty, Value(mean, penalty)
 
 
+def whole(
+    settings: Settings, knobs: Knobs, params: Params, predictions: Array, rows: Rows
+) -> Array:
+    """What is minimised, of all rows: without dropout, as it was predicted for evaluation."""
+    loss = losses.resolve(settings.loss)
+    mean = losses.mean_loss(loss, predictions, rows.y, rows.weights)
+    return mean + penalised(knobs, params, mean)
+
+
 def penalised(knobs: Knobs, params: Params, like: Array) -> Array:
     """The penalty, 0 where there is none."""
     if knobs.penalty is None:
