@@ -11,8 +11,8 @@ import numpy as np
 from jnn.data.rows import Rows
 from jnn.data.streams import Reader
 from jnn.training import compiled
-from jnn.training.compiled import State
 from jnn.training.host import Run
+from jnn.training.state import State
 from jnn.training.sums import Sums
 
 _ORDER_ENTRIES = 2**16  # of the visiting order handed to the device at once: 256 KiB
@@ -24,6 +24,7 @@ _FIRST_CHUNK = 2**24
 def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     """Epochs over rows in memory, as many a chunk as take about `_LOOK_SECONDS`."""
     data, validation = _on_device(data), _on_device(validation)
+    run.first = data
     n = len(data.x)
     orders = _Orders(run, n)
 
@@ -94,9 +95,11 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
             none = sums = Sums.none(old.memory.dtype)
             with reader.epoch(run.done, given_up) as blocks:
                 for block, count in blocks:
+                    if run.first is None:
+                        run.first = jax.tree.map(lambda a: a[0], block)
                     if not run.clock.compile_seconds:
                         run.clock.compile(partial(_nothing, run, block, validation))
-                    run.state, new = compiled.steps(
+                    run.state, new = compiled.block_steps(
                         run.settings, run.state, sums, run.knobs, block, count
                     )
                     # of the block before: no more than two are under way
@@ -142,7 +145,7 @@ def _losses_again(run: Run, reader: Reader, given_up: Callable[[], bool]) -> Sum
 def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
     """What an epoch of a stream runs, on nothing."""
     none = Sums.none(run.state.memory.dtype)
-    state, sums = compiled.steps(run.settings, run.state, none, run.knobs, block, 0)
+    state, sums = compiled.block_steps(run.settings, run.state, none, run.knobs, block, 0)
     again = None
     if run.settings.looks_back:
         again = compiled.losses_again(run.settings, state, none, run.knobs, block, 0)

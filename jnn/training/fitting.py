@@ -12,7 +12,7 @@ from jnn.data.rows import Rows
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
 from jnn.penalties import Penalty
-from jnn.training import compiled
+from jnn.training import divergence, steps
 from jnn.training.epochs import over_rows, over_stream
 from jnn.training.host import Run
 from jnn.training.options import Metrics, Plan, Progress
@@ -122,8 +122,9 @@ def fit(
         before a wrong one have.
       TypeError: something is of the wrong kind.
     Warns:
-      RuntimeWarning: loss or parameters stopped being finite. The run ends there; the result names
-        the epoch and holds the parameters from before it.
+      RuntimeWarning: the loss is not finite at the start, or loss or parameters stopped being
+        finite. The run ends there; the result names the epoch and holds the parameters from before
+        it.
 
     >>> x = np.linspace(-1, 1, 20)[:, None]
     >>> start = jnn.init_network_params([1, 1], jax.random.key(0))
@@ -142,7 +143,7 @@ def fit(
     )  # fmt: skip
     train, held, size = found = checked_sources(plan, params, data, validation)
     settings = plan.settings(params, size, held is not None)
-    names = compiled.history_names(
+    names = steps.history_names(
         settings,
         plan.knobs(),
         depth=len(sizes(params)) - 1,
@@ -158,10 +159,11 @@ def fit(
         over_stream(run, train, held)
     result = run.result()
     if result.diverged:
+        start = 0.0  # what is known of a run that went well at first
+        if result.diverged == 1:
+            start = float(divergence.loss_of(settings, run.knobs, params, run.first))
         warnings.warn(
-            f"loss or parameters stopped being finite in epoch {result.diverged}: training ended "
-            "there, with the parameters from before that epoch; try a smaller learning rate, or "
-            "clip the gradient",
+            divergence.message(plan, result.diverged, start),
             RuntimeWarning,
             stacklevel=3,  # the caller of what `renamed` made of `fit`
         )

@@ -21,11 +21,11 @@ from jnn.checks import Tree
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.params import Params
-from jnn.training import compiled, progress, stopping
-from jnn.training.compiled import State
+from jnn.training import progress, stopping
 from jnn.training.options import Plan, Settings
 from jnn.training.progress import Interrupt
 from jnn.training.result import Fit
+from jnn.training.state import State, begin
 from jnn.training.stopping import Memory, Reason
 
 
@@ -76,13 +76,14 @@ class Run:
         self.plan = plan
         self.settings = settings
         self.knobs = plan.knobs()
-        self.state = compiled.begin(settings, params, plan.optimizer_state)
+        self.state = begin(settings, params, plan.optimizer_state)
         self.names = names
         self.identity = identity
         self.history: list[np.ndarray] = []  # (epochs, names), part after part
         self.done = 0
         self.resumed = 0
         self.stopped: str | None = None
+        self.first: Any = None  # rows that the first step saw, to say why a run diverged at once
         self.within_epoch = False  # whether a stream was stopped there
         self.clock = Clock()
         self.generator = host_generator(checks.key(plan.key))  # of the orders of visits …
