@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jnn import activations, checks, initializers, outputs
+from jnn import activations, checks, initializers, interrupts, outputs
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
@@ -64,13 +64,15 @@ def init_network_params(
         for (layer, start), run in groupby(zip(plan, starts, strict=True))
     ]
     shapes = tuple((depth, start, layer.n_in, layer.n_out) for layer, start, depth in runs)
-    drawn = _draw(checks.key(key), shapes, dtype)
+    key = checks.key(key)
     stacks = []
-    # layers of one stack may have been drawn in several runs, by different initializers
-    for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0][0]):
-        ws, bs = zip(*(wb for _, wb in parts), strict=True)
-        w, b = (a[0] if len(a) == 1 else jnp.concatenate(a) for a in (ws, bs))
-        stacks.append(Stack(w, b, layer.activation, layer.residual))
+    with interrupts.kept():
+        drawn = _draw(key, shapes, dtype)
+        # layers of one stack may have been drawn in several runs, by different initializers
+        for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0][0]):
+            ws, bs = zip(*(wb for _, wb in parts), strict=True)
+            w, b = (a[0] if len(a) == 1 else jnp.concatenate(a) for a in (ws, bs))
+            stacks.append(Stack(w, b, layer.activation, layer.residual))
     return tuple(stacks)
 
 

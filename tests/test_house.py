@@ -25,6 +25,7 @@ TESTS = ROOT / "tests"
 # One row a chapter, from the ground up; a chapter imports chapters of lower floors only.
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
+    "interrupts": 0,  # Ctrl-C, kept until it can be acted on
     "activations": 1,  # h and h', by name
     "outputs": 2,  # what a readout may apply
     "theory": 2,  # what the literature predicts from activation and shape alone

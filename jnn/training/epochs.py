@@ -1,6 +1,5 @@
 """The two loops of a run: epochs over rows in memory, and epochs over a stream."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,10 +42,10 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     chunk = max(1, _FIRST_CHUNK // (n * numbers))
     count = next_count(run.done, chunk)
     order = orders.draw(count)
-    run.clock.compile(lambda: run_chunk(order, 0))
-    with run.monitored() as (bar, interrupt):
+    run.clock.compile(lambda: run_chunk(order, 0), run.interrupt)
+    with run.monitored() as bar:
         if run.done < run.plan.epochs:
-            run.stop_early(interrupt)
+            run.stop_early()
         while run.done < run.plan.epochs and not run.stopped:
             before = run.clock.seconds()
             run.state, history = run_chunk(order, count)
@@ -55,7 +54,7 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
             epoch, history = jax.device_get((run.state.epoch, history))
             rate = count / max(run.clock.seconds() - before, 1e-6)
             chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
-            run.look(bar, interrupt, history, int(epoch) - run.done)
+            run.look(bar, history, int(epoch) - run.done)
             count = following
 
 
@@ -87,18 +86,17 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
     reader.skip(run.done)
     if reader.stream.mean_weight is not None:
         run.knobs = run.knobs._replace(mean_weight=float(reader.stream.mean_weight))
-    with run.monitored() as (bar, interrupt):
-        given_up = partial(run.given_up, interrupt)
+    with run.monitored() as bar:
         while run.done < run.plan.epochs and not run.stopped:
             old = run.state
             batches = 0
             none = sums = Sums.none(old.memory.dtype)
-            with reader.epoch(run.done, given_up) as blocks:
+            with reader.epoch(run.done, run.given_up) as blocks:
                 for block, count in blocks:
                     if run.first is None:
                         run.first = jax.tree.map(lambda a: a[0], block)
                     if not run.clock.compile_seconds:
-                        run.clock.compile(partial(_nothing, run, block, validation))
+                        run.clock.compile(partial(_nothing, run, block, validation), run.interrupt)
                     run.state, new = compiled.block_steps(
                         run.settings, run.state, sums, run.knobs, block, count
                     )
@@ -109,9 +107,9 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
                     if bar:  # an epoch of a stream may last for hours
                         bar.set_postfix(batches=batches)
             looks_back = run.settings.looks_back and sums is not none
-            again = _losses_again(run, reader, given_up) if looks_back else None
-            if given_up():
-                run.stop_early(interrupt)
+            again = _losses_again(run, reader) if looks_back else None
+            if run.given_up():
+                run.stop_early()
                 run.leave_epoch(old)
                 return
             if sums is none:
@@ -122,18 +120,18 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
             run.state, row = compiled.finish(
                 run.settings, old, run.state, sums, again, run.knobs, validation
             )
-            run.look(bar, interrupt, jax.device_get(row)[None], 1)
+            run.look(bar, jax.device_get(row)[None], 1)
 
 
-def _losses_again(run: Run, reader: Reader, given_up: Callable[[], bool]) -> Sums:
+def _losses_again(run: Run, reader: Reader) -> Sums:
     """The losses of the epoch's batches, read once more, for the parameters at its end."""
     none = sums = Sums.none(run.state.memory.dtype)
-    with reader.epoch(run.done, given_up) as blocks:
+    with reader.epoch(run.done, run.given_up) as blocks:
         for block, count in blocks:
             new = compiled.losses_again(run.settings, run.state, sums, run.knobs, block, count)
             jax.block_until_ready(sums)
             sums = new
-    if sums is none and not given_up():
+    if sums is none and not run.given_up():
         raise ValueError(
             f"the stream gave no batch when epoch {run.done + 1} was read once more, for the loss "
             "that rules (patience, plateau, stop) look at: give validation=(x, y), or a stream "

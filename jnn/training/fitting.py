@@ -9,6 +9,7 @@ from jax import Array
 
 from jnn.checks import Real, Thing, Tree, renamed
 from jnn.data.rows import Rows
+from jnn.interrupts import Interrupt, interruptible
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
 from jnn.penalties import Penalty
@@ -17,7 +18,7 @@ from jnn.training.epochs import over_rows, over_stream
 from jnn.training.host import Run
 from jnn.training.options import Metrics, Plan, Progress
 from jnn.training.result import Fit
-from jnn.training.sources import check_start, checked_sources, run_identity
+from jnn.training.sources import Sources, check_start, checked_sources, run_identity
 from jnn.training.stopping import Plateau, Stop
 from jnn.triangular.method import Method, check_method
 
@@ -132,39 +133,44 @@ def fit(
     >>> bool(result.history["loss"][-1] < 1e-9)
     True
     """
-    check_start(params)
-    plan = Plan(
-        loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
-        optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
-        plateau=plateau, clip_norm=clip_norm,
-        epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
-        patience=patience, stop=stop, method=check_method(backprop, states),
-        checkpoint=checkpoint, progress=progress,
-    )  # fmt: skip
-    train, held, size = found = checked_sources(plan, params, data, validation)
-    settings = plan.settings(params, size, held is not None)
+    with interruptible() as interrupt:
+        with interrupt.held():  # programs are made here
+            check_start(params)
+            plan = Plan(
+                loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
+                optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
+                plateau=plateau, clip_norm=clip_norm,
+                epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
+                patience=patience, stop=stop, method=check_method(backprop, states),
+                checkpoint=checkpoint, progress=progress,
+            )  # fmt: skip
+            sources = checked_sources(plan, params, data, validation)
+            run = _begun(plan, params, sources, interrupt)
+        if isinstance(sources.train, Rows):
+            over_rows(run, sources.train, sources.validation)
+        else:
+            over_stream(run, sources.train, sources.validation)
+        result = run.result()
+        if result.diverged:
+            warnings.warn(
+                divergence.message(run, params, result.diverged),
+                RuntimeWarning,
+                stacklevel=3,  # the caller of what `renamed` made of `fit`
+            )
+    return result
+
+
+def _begun(plan: Plan, params: Params, sources: Sources, interrupt: Interrupt) -> Run:
+    """The run before its next epoch: the first, or the one after a checkpoint."""
+    settings = plan.settings(params, sources.size, sources.validation is not None)
     names = steps.history_names(
         settings,
         plan.knobs(),
         depth=len(sizes(params)) - 1,
-        training=isinstance(train, Rows),
-        validation=held is not None,
+        training=isinstance(sources.train, Rows),
+        validation=sources.validation is not None,
     )
-    identity = {} if plan.checkpoint is None else run_identity(plan, params, found)
-    run = Run(plan, settings, params, names, identity)
+    identity = {} if plan.checkpoint is None else run_identity(plan, params, sources)
+    run = Run(plan, settings, params, names, identity, interrupt)
     run.resume()
-    if isinstance(train, Rows):
-        over_rows(run, train, held)
-    else:
-        over_stream(run, train, held)
-    result = run.result()
-    if result.diverged:
-        start = 0.0  # what is known of a run that went well at first
-        if result.diverged == 1:
-            start = float(divergence.loss_of(settings, run.knobs, params, run.first))
-        warnings.warn(
-            divergence.message(plan, result.diverged, start),
-            RuntimeWarning,
-            stacklevel=3,  # the caller of what `renamed` made of `fit`
-        )
-    return result
+    return run

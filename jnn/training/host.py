@@ -20,10 +20,10 @@ from jnn import checks
 from jnn.checks import Tree
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
+from jnn.interrupts import Interrupt
 from jnn.params import Params
 from jnn.training import progress, stopping
 from jnn.training.options import Plan, Settings
-from jnn.training.progress import Interrupt
 from jnn.training.result import Fit
 from jnn.training.state import State, begin
 from jnn.training.stopping import Memory, Reason
@@ -41,10 +41,11 @@ class Clock:
         """How long the run has been running."""
         return self.earlier + max(0.0, time.perf_counter() - self.started)
 
-    def compile(self, run: Callable[[], Any]) -> None:
+    def compile(self, run: Callable[[], Any], interrupt: Interrupt) -> None:
         """Compile the run by calling it with zero epochs."""
         start = time.perf_counter()
-        jax.block_until_ready(run())
+        with interrupt.held():
+            jax.block_until_ready(run())
         self.compile_seconds = time.perf_counter() - start
         self.started = time.perf_counter()
 
@@ -63,6 +64,7 @@ class Run:
       params: where to start.
       names: of the history's columns.
       identity: what tells this run from others, for its checkpoints.
+      interrupt: whether Ctrl-C was pressed.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Run:
         params: Params,
         names: list[str],
         identity: dict[str, Any],
+        interrupt: Interrupt,
     ) -> None:
         self.plan = plan
         self.settings = settings
@@ -79,6 +82,7 @@ class Run:
         self.state = begin(settings, params, plan.optimizer_state)
         self.names = names
         self.identity = identity
+        self.interrupt = interrupt
         self.history: list[np.ndarray] = []  # (epochs, names), part after part
         self.done = 0
         self.resumed = 0
@@ -109,15 +113,14 @@ class Run:
         self._judge_anew()
 
     @contextmanager
-    def monitored(self) -> Iterator[tuple[Any, Interrupt]]:
-        """A progress bar (or None), and whether Ctrl-C was pressed, while epochs run."""
-        shown = progress.bar(self.plan.epochs, self.plan.bar, initial=self.done)
-        with progress.interruptible() as interrupt, shown as bar:
-            yield bar, interrupt
+    def monitored(self) -> Iterator[Any]:
+        """A progress bar (or None), while epochs run."""
+        with progress.bar(self.plan.epochs, self.plan.bar, initial=self.done) as bar:
+            yield bar
         jax.block_until_ready(self.state)
         self.clock.stop()
 
-    def look(self, bar: Any, interrupt: Interrupt, history: np.ndarray, ran: int) -> None:
+    def look(self, bar: Any, history: np.ndarray, ran: int) -> None:
         """After a chunk of so many epochs: everything that the host does."""
         self.history.append(history[:ran])
         self.done += ran
@@ -131,16 +134,16 @@ class Run:
         if self.done < self.plan.epochs:
             if isinstance(answer, (bool, np.bool_)) and answer:
                 self.stopped = self.stopped or "progress"
-            self.stop_early(interrupt)
+            self.stop_early()
         self.write(self.state)
 
-    def given_up(self, interrupt: Interrupt) -> bool:
+    def given_up(self) -> bool:
         """Whether a user or a clock asks for an end."""
-        return interrupt.asked or self._time_is_up()
+        return self.interrupt.asked or self._time_is_up()
 
-    def stop_early(self, interrupt: Interrupt) -> None:
+    def stop_early(self) -> None:
         """Note why, where a user or a clock asks for an end."""
-        if interrupt.asked:
+        if self.interrupt.asked:
             self.stopped = self.stopped or "interrupted"
         elif self._time_is_up():
             self.stopped = self.stopped or "seconds"

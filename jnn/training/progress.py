@@ -1,12 +1,9 @@
-"""Progress bar and Ctrl-C handling for long runs."""
+"""A progress bar for long runs."""
 
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 
@@ -39,34 +36,3 @@ def bar(
         of_tqdm = tqdm(total=total, unit=unit, initial=initial)
     with of_tqdm:
         yield of_tqdm
-
-
-class Interrupt:
-    """Whether Ctrl-C was pressed."""
-
-    asked = False
-
-
-@contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """Let Ctrl-C raise a flag, to be looked at between chunks; pressed again, it interrupts.
-
-    Python runs signal handlers in the main thread alone; in another one Ctrl-C keeps its meaning.
-    """
-    interrupt = Interrupt()
-    default = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or default is not signal.default_int_handler:
-        yield interrupt  # what somebody else has made of Ctrl-C stays so
-        return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if interrupt.asked:
-            signal.default_int_handler(number, frame)
-        interrupt.asked = True
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, default)
