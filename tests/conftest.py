@@ -56,3 +56,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if rows[test] % 7:
                 item.add_marker("exhaustive" if rows[test] % 3 else "slow")
             rows[test] += 1
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch, as_a_user: None) -> None:
+    """Wrong input must be refused before anything is computed."""
+
+    def run(*_: Any, **__: Any) -> None:
+        raise AssertionError("the run started")
+
+    from jnn.training import compiled  # late: most tests train nothing
+
+    monkeypatch.setattr(compiled, "run", run)

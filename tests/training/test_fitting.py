@@ -352,16 +352,6 @@ WRONG_OPTIONS = [
 ]
 
 
-@pytest.fixture
-def nothing_runs(monkeypatch, as_a_user):
-    """Wrong input must be refused before anything is computed."""
-
-    def run(*_, **__):
-        raise AssertionError("the run started")
-
-    monkeypatch.setattr(compiled, "run", run)
-
-
 @pytest.mark.parametrize(("data", "message"), WRONG_DATA, ids=range(len(WRONG_DATA)))
 def test_wrong_data_are_refused(data, message, nothing_runs):
     params = oracles.network([2, 1])
