@@ -126,4 +126,5 @@ def _matched(s: Standardization, x: Data) -> tuple[Data, Data, Data]:
     x = jnp.asarray(x)
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.zeros(()).dtype
     mean, scale, x = (jnp.asarray(a, dtype) for a in (s.mean, s.scale, x))
-    return mean, scale, x
+    rows = (1,) * (x.ndim - mean.ndim)
+    return mean.reshape(rows + mean.shape), scale.reshape(rows + scale.shape), x
