@@ -17,6 +17,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Real, Thing
+from jnn.precision import wide
 
 Each: TypeAlias = Callable[[Array, Array], Array]
 
@@ -208,7 +209,9 @@ def quantile(q: Real) -> Loss:
 
 @lru_cache(maxsize=128)
 def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
-    loss = _of_difference(lambda p, y: (y - p) * (q * (y > p) + (q - 1) * (y < p)))
+    loss = _of_difference(
+        lambda p, y: (y - p) * (jnp.where(y > p, q, 0.0) + jnp.where(y < p, q - 1, 0.0))
+    )
     loss.each.__qualname__ = f"quantile({q})"
     return loss
 
@@ -229,10 +232,10 @@ def mean_loss(
     """
     each = jax.vmap(loss.each)(predictions, targets)
     each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
-    each = each.astype(jnp.promote_types(each.dtype, jnp.float32))
+    each = each.astype(wide(each.dtype))
     if weights is None:
         return loss.finish(jnp.mean(each))
-    weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    weights = weights.astype(wide(weights.dtype))
     total = jnp.sum(weights)
     return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
 

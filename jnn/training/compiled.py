@@ -19,8 +19,9 @@ from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.diagnostics.watch import watch_layers
 from jnn.params import Params
+from jnn.precision import wide
 from jnn.training import objective, residuals, stopping
-from jnn.training.objective import restored, wide
+from jnn.training.objective import restored
 from jnn.training.options import Knobs, Settings
 from jnn.training.stopping import Memory, Reason
 
@@ -181,15 +182,16 @@ def _step(
     # optax's searches refuse what they do not know
     extra = {"residuals": residuals_of} if settings.least_squares else {}
     update = optax.with_extra_args_support(settings.optimizer).update
-    updates, optimizer = update(
-        gradient,
-        state.optimizer,
-        state.params,
-        value=value,
-        grad=gradient,
-        value_fn=value_of,
-        **extra,
-    )
+    with jax.numpy_dtype_promotion("standard"):  # optax's own arithmetic is written for it
+        updates, optimizer = update(
+            gradient,
+            state.optimizer,
+            state.params,
+            value=value,
+            grad=gradient,
+            value_fn=value_of,
+            **extra,
+        )
     rate = _rate(settings, knobs, state)
     scale = Memory(*state.memory).scale if rate is None else rate
     updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
