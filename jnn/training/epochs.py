@@ -120,7 +120,8 @@ def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
     """What an epoch of a stream runs, on nothing."""
     none = compiled.no_sums(run.state)
     state, sums = compiled.steps(run.settings, run.state, none, run.knobs, block, 0)
-    return compiled.finish(run.settings, run.state, state, sums, run.knobs, validation)
+    some = jnp.ones_like(sums)  # 0/0 is what jax_debug_nans looks for
+    return compiled.finish(run.settings, run.state, state, some, run.knobs, validation)
 
 
 def _on_device(rows: Any) -> Any:
