@@ -25,6 +25,7 @@ TESTS = ROOT / "tests"
 # One row a chapter, from the ground up; a chapter imports chapters of lower floors only.
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
+    "precision": 0,  # the dtype that sums are taken in
     "activations": 1,  # h and h', by name
     "optimizers": 1,  # updates, by name
     "outputs": 2,  # what a readout may apply
@@ -33,13 +34,14 @@ CHAPTERS = {
     "losses": 3,  # ℓ(ŷ, y), by name
     "initializers": 3,  # how weights start
     "params": 3,  # what a network is
+    "structure": 4,  # whether it is one network
     "targets": 4,  # what goes with a loss
     "building": 4,  # how one is made
     "penalties": 4,  # Ω(p), by name
-    "files": 4,  # what is kept
     "metrics": 5,  # measures of predictions, by name
+    "files": 5,  # what is kept
     "triangular": 5,  # what a network computes
-    "figures": 5,  # pictures from plain arrays
+    "figures": 6,  # pictures from plain arrays
     "data": 6,  # rows before they are trained on
     "diagnostics": 7,  # what can be measured in a network
     "training": 8,  # from parameters and data to better parameters

@@ -17,7 +17,8 @@ from jnn.checks import Data
 from jnn.data import rows
 from jnn.diagnostics.logits import loss_adjoint, passes
 from jnn.losses import LossLike
-from jnn.params import Params, Stack, check_params
+from jnn.params import Params, Stack
+from jnn.structure import check_params
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass

@@ -37,7 +37,7 @@ def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     >>> s.shape, s.max().round(3).item(), s.min().round(3).item()
     ((8, 4), 1.0, 1.0)
     """
-    return [np.asarray(s) for s in _layer_singular_values(params, check_example(params, x))]
+    return [np.asarray(s) for s in _layer_singular_values(*check_example(params, x))]
 
 
 def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
@@ -55,7 +55,7 @@ def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     >>> mean_squared_singular_values(params, jnp.ones((1, 2))).tolist()
     [5.0]
     """
-    return np.asarray(_mean_squares(params, check_batch(params, x)))
+    return np.asarray(_mean_squares(*check_batch(params, x)))
 
 
 def log_singular_values(
@@ -86,7 +86,7 @@ def log_singular_values(
     >>> (log_singular_values(params, jnp.ones(2)) / np.log(2)).round(3).tolist()
     [400.0, -800.0]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     tolerance = checks.number("tolerance", tolerance, least=0)
     sweeps = checks.integer("sweeps", sweeps, 0)
     factors, logs = _sweep(_jacobians(params, x))
@@ -124,7 +124,7 @@ def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     >>> lyapunov_exponents(params, jnp.ones(2)).round(6).tolist()
     [0.693147, -0.693147]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     hidden, _ = hidden_and_readout(params)
     if not hidden:
         raise ValueError(
@@ -160,7 +160,7 @@ def sensitivity_map(params: Params, x: Data, *, points: int = 100) -> Sensitivit
     >>> np.exp(sensitivity_map(params, jnp.ones(1)).log_norms).tolist()
     [[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.25, 0.5, 1.0]]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     points = checks.integer("points", points, 1, meaning="how many layers are shown at most")
     N = sum(stack.depth for stack in params)
     chosen = np.unique(np.linspace(1, N, min(points, N)).round().astype(int))

@@ -11,7 +11,8 @@ from jnn import activations
 from jnn.activations import ActivationLike
 from jnn.checks import Data
 from jnn.diagnostics.logits import passes
-from jnn.params import Params, Stack, check_params
+from jnn.params import Params, Stack
+from jnn.structure import check_params
 from jnn.triangular import substitution
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.substitution import Pass
@@ -48,7 +49,7 @@ def statistics(params: Params, x: Data) -> Statistics:
     >>> measured.dead.tolist(), measured.constant.tolist()
     ([1, 0], [1, 0])
     """
-    columns = jax.jit(layer_statistics)(params, check_batch(params, x))
+    columns = jax.jit(layer_statistics)(*check_batch(params, x))
     return Statistics(*(np.asarray(column) for column in columns))
 
 
@@ -94,7 +95,7 @@ def effective_rank(params: Params, x: Data) -> np.ndarray:
     >>> effective_rank(params, x).round(6).tolist()
     [2.0, 1.0]
     """
-    return np.asarray(jax.jit(ranks)(params, check_batch(params, x)))
+    return np.asarray(jax.jit(ranks)(*check_batch(params, x)))
 
 
 def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
@@ -115,7 +116,7 @@ def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
     >>> correlations(params, jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0])).tolist()
     [1.0]
     """
-    pair = jnp.stack([check_example(params, x) for x in (x1, x2)])
+    pair = jnp.stack([check_example(params, x)[1] for x in (x1, x2)])
     return np.asarray(_distances(params, pair), np.float64)
 
 

@@ -21,8 +21,8 @@ from jnn.checks import Data
 
 
 def double(f: Callable[[Data], Data], z: Data) -> np.ndarray:
-    """f of an array in double precision, nothing global changed."""
-    with jax.enable_x64(True):
+    """f of an array in double precision, nothing global changed; numbers under `jit`, too."""
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
         return np.asarray(f(jnp.asarray(z, jnp.float64)))
 
 

@@ -125,7 +125,7 @@ def fit(
     >>> bool(result.history["loss"][-1] < 1e-9)
     True
     """
-    check_start(params)
+    params = check_start(params)
     plan = Plan(
         loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
         optimizer=optimizer, learning_rate=learning_rate, plateau=plateau, clip_norm=clip_norm,

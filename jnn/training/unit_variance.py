@@ -36,7 +36,7 @@ def lsuv(params: Params, x: Data) -> Params:
     >>> round(float(jnp.std(x @ params[0].w[0].T)), 3)
     1.0
     """
-    x = check_batch(params, x)
+    params, x = check_batch(params, x)
     hidden, _ = hidden_and_readout(params)
     scaled, deviations = _scaled(hidden, x)
     std = np.concatenate([np.zeros(0), *(np.asarray(s) for s in deviations)])

@@ -59,7 +59,7 @@ def linear_system(params: Params, x: ArrayLike) -> LinearSystem:
     >>> system.D.tolist()
     [[3.0, 1.0, 0.0, 0.0], [0.0, 0.0, 7.0, 1.0]]
     """
-    return assemble(params, check_example(params, x))
+    return assemble(*check_example(params, x))
 
 
 def entries(params: Params) -> int:

@@ -53,7 +53,7 @@ def forward(
     >>> forward(params, jnp.array([3.0])).tolist()
     [-6.5]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     return output(params, x, check_method(backprop, states, recompute_every))
 
 
@@ -81,7 +81,7 @@ def predict(
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
     [[-6.5], [0.5]]
     """
-    x = check_batch(params, x)
+    params, x = check_batch(params, x)
     return batch_output(params, x, check_method(backprop, states, recompute_every))
 
 

@@ -33,7 +33,7 @@ def hidden_states(
     >>> [states.tolist() for states in hidden_states(params, jnp.array([3.0]))]
     [[[7.0]], [[-6.5]]]
     """
-    return every_state(params, check_example(params, x), check_method(backprop, states))
+    return every_state(*check_example(params, x), check_method(backprop, states))
 
 
 @compiled
@@ -91,7 +91,7 @@ def forward_pass(params: Params, x: ArrayLike) -> ForwardPass:
     >>> [z_l.tolist() for z_l in z], [x_l.tolist() for x_l in x]
     ([[7.0], [-6.5]], [[3.0], [7.0], [-6.5]])
     """
-    return _forward_pass(params, check_example(params, x))
+    return _forward_pass(*check_example(params, x))
 
 
 @jax.jit
