@@ -16,10 +16,12 @@ from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
 from jnn.precision import common
+from jnn.transfers import meant
 
 Activations: TypeAlias = ActivationLike | Sequence[ActivationLike]
 
 
+@meant
 def init_network_params(
     sizes: Sequence[int],
     key: Array,
@@ -75,6 +77,7 @@ def init_network_params(
     return tuple(stacks)
 
 
+@meant
 def from_layers(
     layers: Iterable[Data],
     *,

@@ -26,6 +26,7 @@ TESTS = ROOT / "tests"
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "precision": 0,  # the dtype that sums are taken in
+    "transfers": 0,  # between host and device, that are meant
     "activations": 1,  # h and h', by name
     "optimizers": 1,  # updates, by name
     "outputs": 2,  # what a readout may apply

@@ -19,6 +19,7 @@ from jnn.diagnostics.logits import loss_adjoint, passes
 from jnn.losses import LossLike
 from jnn.params import Params, Stack
 from jnn.structure import check_params
+from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass
@@ -45,6 +46,7 @@ class NoiseScale(NamedTuple):
     layers: np.ndarray  # (N,), by the parameters of one layer alone
 
 
+@meant
 def gradient_norms(
     params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse", weights: Data = None
 ) -> GradientNorms:
@@ -71,6 +73,7 @@ def gradient_norms(
     return GradientNorms(*(scaled.log(size, exponents) for size in sizes))
 
 
+@meant
 def output_norms(params: Params, x: Data) -> np.ndarray:
     """ln of the root mean square over examples of ‖∂(1ᵀ x_N)/∂xₗ‖: what reaches the output.
 
@@ -91,6 +94,7 @@ def output_norms(params: Params, x: Data) -> np.ndarray:
     return scaled.log(*_output_norms(params, checked.x))
 
 
+@meant
 def noise_scale(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> NoiseScale:
     """The simple gradient noise scale, tr Σ/|G|², both without bias.
 

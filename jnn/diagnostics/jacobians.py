@@ -14,11 +14,13 @@ from jnn import checks
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import passes
 from jnn.params import Params, hidden_and_readout, sizes
+from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.scaled import Scaled
 
 
+@meant
 def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     """Singular values of Jₗ = diag(δₗ) Wₗ [+ I] at one example, largest first.
 
@@ -40,6 +42,7 @@ def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     return [np.asarray(s) for s in _layer_singular_values(*check_example(params, x))]
 
 
+@meant
 def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     """‖Jₗ‖²/n_{l−1} of every layer, the mean over examples: χ₁ of mean-field theory, measured.
 
@@ -58,6 +61,7 @@ def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     return np.asarray(_mean_squares(*check_batch(params, x)))
 
 
+@meant
 def log_singular_values(
     params: Params, x: Data, *, tolerance: Real = 1e-5, sweeps: int = 40
 ) -> np.ndarray:
@@ -107,6 +111,7 @@ def log_singular_values(
     return np.sort(logs)[::-1]
 
 
+@meant
 def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     """Growth rates a layer, the mean ln |R_ii| of Jₗ Qₗ₋₁ = Qₗ Rₗ; positive ones mean chaos.
 
@@ -143,6 +148,7 @@ class SensitivityMap(NamedTuple):
     layers: np.ndarray  # (k,), from 1
 
 
+@meant
 def sensitivity_map(params: Params, x: Data, *, points: int = 100) -> SensitivityMap:
     """How much each layer depends on each earlier one: ln of the norms of the blocks of (I − L)⁻¹.
 

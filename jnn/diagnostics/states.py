@@ -13,6 +13,7 @@ from jnn.checks import Data
 from jnn.diagnostics.logits import passes
 from jnn.params import Params, Stack
 from jnn.structure import check_params
+from jnn.transfers import meant
 from jnn.triangular import substitution
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.substitution import Pass
@@ -34,6 +35,7 @@ class Statistics(NamedTuple):
     constant: np.ndarray | Array
 
 
+@meant
 def statistics(params: Params, x: Data) -> Statistics:
     """Means and deviations of pre-activations and states, and how many units do not work.
 
@@ -76,6 +78,7 @@ def variances(params: Params) -> Variances:
     return Variances(np.concatenate(σ_w2), np.concatenate(σ_b2))
 
 
+@meant
 def effective_rank(params: Params, x: Data) -> np.ndarray:
     """How many directions the states of a batch fill, layer by layer: exp(−Σ p ln p), p = s/Σs.
 
@@ -98,6 +101,7 @@ def effective_rank(params: Params, x: Data) -> np.ndarray:
     return np.asarray(jax.jit(ranks)(*check_batch(params, x)))
 
 
+@meant
 def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
     """1 − c by depth, c the cosine between the pre-activations zₗ of two inputs.
 

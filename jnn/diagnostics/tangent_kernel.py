@@ -15,6 +15,7 @@ from jnn import checks
 from jnn.checks import Data, Real
 from jnn.params import Params
 from jnn.structure import as_arrays
+from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import AUTO
 from jnn.triangular.states import every_state
@@ -34,6 +35,7 @@ class _Scale(NamedTuple):
     biases: Real
 
 
+@meant
 def empirical_ntk(
     params: Params,
     x: Data,

@@ -17,6 +17,7 @@ from jnn.diagnostics.prediction import Remedy
 from jnn.diagnostics.states import Statistics
 from jnn.losses import LossLike
 from jnn.params import Params, Stack, hidden_and_readout, sizes
+from jnn.transfers import meant
 
 _HEALTHY = 1e3  # the factor from the last hidden layer to the first that is still called so
 _LN10 = math.log(10)
@@ -101,6 +102,7 @@ class Diagnosis:
         )
 
 
+@meant
 def diagnose(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> Diagnosis:
     """Measure how gradients travel through a network, predict it, and say what to change.
 

@@ -23,6 +23,7 @@ from jnn.files.atomic import write_atomically
 from jnn.outputs import OUTPUTS
 from jnn.params import Params, Stack
 from jnn.structure import check_params
+from jnn.transfers import meant
 
 Functions: TypeAlias = Mapping[str, Callable[[Array], Array]]
 
@@ -71,6 +72,7 @@ def save(
     write_atomically(path, sealed.seal(arrays, texts))
 
 
+@meant
 def load(path: str | os.PathLike[str], *, activations: Functions | None = None) -> Params:
     """Read the network that `save` wrote: the same parameters to the bit, in the same tree.
 

@@ -18,8 +18,10 @@ from scipy.special import erf
 from jnn import activations
 from jnn.activations import Activation, ActivationLike
 from jnn.checks import Data
+from jnn.transfers import meant
 
 
+@meant
 def double(f: Callable[[Data], Data], z: Data) -> np.ndarray:
     """f of an array in double precision, nothing global changed; numbers under `jit`, too."""
     with jax.enable_x64(True), jax.ensure_compile_time_eval():

@@ -8,10 +8,12 @@ from jnn.data.rows import check_rows
 from jnn.metrics.by_name import MetricLike, check_metric, name_of, resolve, several
 from jnn.params import Params
 from jnn.precision import wide
+from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import Method
 
 
+@meant
 def evaluate(
     params: Params,
     data: tuple[Data, ...],

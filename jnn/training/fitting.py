@@ -19,9 +19,11 @@ from jnn.training.options import Metrics, Plan, Progress
 from jnn.training.result import Fit
 from jnn.training.sources import check_start, checked_sources, run_identity
 from jnn.training.stopping import Plateau, Stop
+from jnn.transfers import meant
 from jnn.triangular.method import Method, check_method
 
 
+@meant
 @renamed(
     forward="states=",
     checkpoint_every="backprop=jnn.Method(recompute_every=…)",
@@ -156,6 +158,6 @@ def fit(
             "there, with the parameters from before that epoch; try a smaller learning rate, or "
             "clip the gradient",
             RuntimeWarning,
-            stacklevel=3,  # the caller of what `renamed` made of `fit`
+            stacklevel=4,  # the caller of what `meant` and `renamed` made of `fit`
         )
     return result

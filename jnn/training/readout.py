@@ -22,9 +22,11 @@ from jnn.checks import Data, Real
 from jnn.data.rows import Rows, check_rows
 from jnn.params import Params, Stack, hidden_and_readout
 from jnn.structure import as_arrays
+from jnn.transfers import meant
 from jnn.triangular.network import predict
 
 
+@meant
 def solve_readout(params: Params, data: Data, *, weights: Data = None, l2: Real = 0.0) -> Params:
     """The network with the last layer replaced by the best one for these data.
 

@@ -10,10 +10,12 @@ from jax import Array
 from jnn import activations
 from jnn.checks import Data
 from jnn.params import Params, Stack, hidden_and_readout
+from jnn.transfers import meant
 from jnn.triangular import loops
 from jnn.triangular.inputs import check_batch
 
 
+@meant
 def lsuv(params: Params, x: Data) -> Params:
     """Parameters whose hidden pre-activations have variance 1 on a batch: layer-sequential.
 
