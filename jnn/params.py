@@ -13,15 +13,17 @@ import jax
 from jax import Array
 
 from jnn.activations import ActivationLike
+from jnn.equality import by_value
 from jnn.outputs import mixing
 
 
+@by_value
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["w", "b"],
     meta_fields=["activation", "residual"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Stack:
     """A run of equal layers, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], stored along a leading depth axis.
 

@@ -27,6 +27,7 @@ CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "precision": 0,  # the dtype that sums are taken in
     "transfers": 0,  # between host and device, that are meant
+    "equality": 0,  # of records that hold arrays
     "activations": 1,  # h and h', by name
     "optimizers": 1,  # updates, by name
     "outputs": 2,  # what a readout may apply

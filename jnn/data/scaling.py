@@ -14,10 +14,12 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Data, Tree
+from jnn.equality import by_value
 
 
+@by_value
 @partial(jax.tree_util.register_dataclass, data_fields=["mean", "scale"], meta_fields=[])
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standardization:
     """z = (x − mean) / scale, column by column; a pytree, made by `standardization`."""
 

@@ -16,6 +16,7 @@ from jax import Array
 from jnn.checks import Data
 from jnn.data import rows
 from jnn.diagnostics.logits import loss_adjoint, passes
+from jnn.equality import by_value
 from jnn.losses import LossLike
 from jnn.params import Params, Stack
 from jnn.structure import check_params
@@ -25,6 +26,7 @@ from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass
 
 
+@by_value
 class GradientNorms(NamedTuple):
     """Natural logarithms for layers 1 … N.
 
@@ -36,6 +38,7 @@ class GradientNorms(NamedTuple):
     log_biases: np.ndarray  # ‖∂ℓ/∂bₗ‖ of the mean loss
 
 
+@by_value
 class NoiseScale(NamedTuple):
     """How many examples a step should take, tr Σ/|G|².
 

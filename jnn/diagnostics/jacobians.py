@@ -13,6 +13,7 @@ from jax import Array
 from jnn import checks
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import passes
+from jnn.equality import by_value
 from jnn.params import Params, hidden_and_readout, sizes
 from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
@@ -140,6 +141,7 @@ def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     return np.sort(logs / sum(map(len, factors)))[::-1]
 
 
+@by_value
 class SensitivityMap(NamedTuple):
     """The blocks of (I − L)⁻¹ by their size."""
 

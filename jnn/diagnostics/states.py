@@ -11,6 +11,7 @@ from jnn import activations
 from jnn.activations import ActivationLike
 from jnn.checks import Data
 from jnn.diagnostics.logits import passes
+from jnn.equality import by_value
 from jnn.params import Params, Stack
 from jnn.structure import check_params
 from jnn.transfers import meant
@@ -21,6 +22,7 @@ from jnn.triangular.substitution import Pass
 _SATURATED = 0.01  # of the largest slope
 
 
+@by_value
 class Statistics(NamedTuple):
     """Over units and examples, for layers 1 … N."""
 
@@ -55,6 +57,7 @@ def statistics(params: Params, x: Data) -> Statistics:
     return Statistics(*(np.asarray(column) for column in columns))
 
 
+@by_value
 class Variances(NamedTuple):
     """Of the parameters of layers 1 … N, about 0: a network's point in the phase diagram."""
 

@@ -18,6 +18,7 @@ from scipy.special import erf
 from jnn import activations
 from jnn.activations import Activation, ActivationLike
 from jnn.checks import Data
+from jnn.equality import by_value
 from jnn.transfers import meant
 
 
@@ -35,6 +36,7 @@ _END = 9  # e^(−9²/2) = 3e-18
 _EDGES = _END * np.concatenate([[0.0], 0.25 ** np.arange(20, 2, -1), np.linspace(0, 1, 25)[1:]])
 
 
+@by_value
 class Moments(NamedTuple):
     """Of h and its slope at u ~ N(0, q); each has the shape of q."""
 

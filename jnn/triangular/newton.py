@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations
+from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import loops, parallel, substitution
 from jnn.triangular.inputs import check_batch
@@ -34,6 +35,7 @@ PROBE = 128  # layers walked at most, and at most a twentieth of all
 Carry = tuple[Array, Array, Array, Array]
 
 
+@by_value
 class Solution(NamedTuple):
     """The states, and what Newton did: one number for the whole batch, but for the exponent."""
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn.checks import renamed
+from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import dense, loops, rule, substitution
 from jnn.triangular.inputs import check_example
@@ -67,6 +68,7 @@ def _emitting(layer: Callable[..., Any]) -> Callable[..., Any]:
     return emitting
 
 
+@by_value
 class ForwardPass(NamedTuple):
     """What a program written from scratch keeps of a forward pass, layer by layer."""
 
