@@ -230,6 +230,7 @@ def mean_loss(
     >>> float(mean_loss(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.array([[0.0], [0.0]])))
     2.5
     """
+    predictions = predictions.astype(wide(predictions.dtype))
     each = jax.vmap(loss.each)(predictions, targets)
     each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
     each = each.astype(wide(each.dtype))

@@ -135,7 +135,8 @@ def check_loss(loss: LossLike, n_N: int, y: np.ndarray) -> None:
 @lru_cache(maxsize=128)  # tracing takes a millisecond, which is a tenth of a short run
 def _check_loss(loss: LossLike, n_N: int, shape: tuple[int, ...], dtype: Any) -> None:
     each: Callable[..., Any] = losses.resolve(loss).each
-    prediction = jax.ShapeDtypeStruct((n_N,), jnp.float32)
+    numbers = wide(dtype) if jnp.issubdtype(dtype, jnp.floating) else jnp.float32
+    prediction = jax.ShapeDtypeStruct((n_N,), numbers)
     try:
         value = jax.eval_shape(each, prediction, jax.ShapeDtypeStruct(shape, dtype))
     except Exception as error:

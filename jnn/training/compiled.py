@@ -192,9 +192,9 @@ def _step(
             value_fn=value_of,
             **extra,
         )
-    rate = _rate(settings, knobs, state)
-    scale = Memory(*state.memory).scale if rate is None else rate
-    updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+        rate = _rate(settings, knobs, state)
+        scale = Memory(*state.memory).scale if rate is None else rate
+        updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
     weight = len(batch.x) if batch.weights is None else jnp.sum(batch.weights)
     weight = jnp.asarray(weight, value.dtype)
@@ -238,7 +238,9 @@ def _finish(
         monitored = objective.measured_loss(settings, predictions, validation)
         row["validation_loss"] = monitored
         row |= objective.measures(settings, params, predictions, validation, "validation_")
-    if (rate := _rate(settings, knobs, new)) is not None:
+    with jax.numpy_dtype_promotion("standard"):  # a schedule divides integers
+        rate = _rate(settings, knobs, new)
+    if rate is not None:
         row["learning_rate"] = rate
 
     finite = jnp.isfinite(loss)

@@ -23,7 +23,7 @@ X = np.linspace(-1, 1, 2 * N, dtype=np.float32).reshape(N, 2)
 Y = np.sin(X.sum(axis=1, keepdims=True))
 LABELS = np.arange(N) % 3
 WEIGHTS = 1.0 + np.arange(N) % 2
-EXAMPLE = X[1]
+EXAMPLE, OTHER, FEW, TARGET = X[1], X[5], X[:3], Y[1]
 
 
 def bent(z):
@@ -92,7 +92,7 @@ OF_PARAMS: dict[str, Call] = {
     "probabilities": Call("logits", lambda p: jnn.probabilities(p, X), True),
     "layers": Call("plain", jnn.layers, True),
     "sizes": Call("plain", jnn.sizes),
-    "crosscheck": Call("plain", lambda p: jnn.crosscheck(p, EXAMPLE, Y[0]).ok),
+    "crosscheck": Call("plain", lambda p: jnn.crosscheck(p, EXAMPLE, TARGET).ok),
     "crosscheck, labels": Call(
         "logits", lambda p: jnn.crosscheck(p, EXAMPLE, 1, loss="cross_entropy").ok
     ),
@@ -165,7 +165,7 @@ OF_PARAMS: dict[str, Call] = {
     "statistics": Call("residual", lambda p: jnn.diagnostics.statistics(p, X)),
     "variances": Call("plain", lambda p: jnn.diagnostics.variances(p)),
     "effective_rank": Call("plain", lambda p: jnn.diagnostics.effective_rank(p, X)),
-    "correlations": Call("plain", lambda p: jnn.diagnostics.correlations(p, X[0], X[5])),
+    "correlations": Call("plain", lambda p: jnn.diagnostics.correlations(p, EXAMPLE, OTHER)),
     "gradient_norms": Call("residual", lambda p: jnn.diagnostics.gradient_norms(p, X, Y)),
     "output_norms": Call("softmax", lambda p: jnn.diagnostics.output_norms(p, X)),
     "noise_scale": Call(
@@ -184,7 +184,7 @@ OF_PARAMS: dict[str, Call] = {
     "sensitivity_map": Call("plain", lambda p: jnn.diagnostics.sensitivity_map(p, EXAMPLE)),
     "top_eigenvalues": Call("plain", lambda p: jnn.diagnostics.top_eigenvalues(p, X, Y, k=2)),
     "trace": Call("plain", lambda p: jnn.diagnostics.trace(p, X, Y, samples=4)),
-    "empirical_ntk": Call("residual", lambda p: jnn.diagnostics.empirical_ntk(p, X[:3])),
+    "empirical_ntk": Call("residual", lambda p: jnn.diagnostics.empirical_ntk(p, FEW)),
     # what is kept
     "save and load": Call("plain", lambda p: _saved(p)),
 }
