@@ -15,10 +15,13 @@ from jnn import activations, checks, initializers, interrupts, outputs
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
+from jnn.precision import common
+from jnn.transfers import meant
 
 Activations: TypeAlias = ActivationLike | Sequence[ActivationLike]
 
 
+@meant
 def init_network_params(
     sizes: Sequence[int],
     key: Array,
@@ -76,6 +79,7 @@ def init_network_params(
     return tuple(stacks)
 
 
+@meant
 def from_layers(
     layers: Iterable[Data],
     *,
@@ -191,7 +195,7 @@ def _draw(
 
 def _stacked_on_the_host(arrays: list[Array]) -> Array:
     """`jnp.stack`; thousands of arrays XLA would compile for a minute."""
-    return jnp.asarray(np.stack(arrays, dtype=jnp.result_type(*arrays)))
+    return jnp.asarray(np.stack(arrays, dtype=common(*(a.dtype for a in arrays))))
 
 
 def _layer_arrays(l: int, pair: Data) -> tuple[Array, Array]:
@@ -206,7 +210,7 @@ def _layer_arrays(l: int, pair: Data) -> tuple[Array, Array]:
         raise ValueError(
             f"layer {l} has W {w.shape} and b {b.shape}; expected W (n_out, n_in) and b (n_out,)"
         )
-    dtype = jnp.promote_types(w.dtype, b.dtype)
+    dtype = common(w.dtype, b.dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"layer {l} holds {dtype}; parameters must be floating-point")
     return w.astype(dtype), b.astype(dtype)

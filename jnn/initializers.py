@@ -209,7 +209,8 @@ def fixup_variance(activation: ActivationLike, depth: int) -> float:
     """
     depth = checks.integer("depth", depth, 1, meaning="how many residual layers there are")
     h = activations.resolve(activation).value
-    values = np.asarray(h(jnp.linspace(-3.0, 3.0, 7)), np.float64)
+    with jax.ensure_compile_time_eval():
+        values = np.asarray(h(jnp.linspace(-3.0, 3.0, 7)), np.float64)
     if abs(values[3]) > 1e-6:
         raise ValueError(
             f"residual layers of {activation!r} add h(0) = {values[3]:.3g} each: use one with "
@@ -230,7 +231,9 @@ def _rezero(place: Place) -> Initializer:
     if not place.residual:
         return default(place.activation)
     fixup_variance(place.activation, place.depth)
-    if float(activations.resolve(place.activation).slope(jnp.zeros(()))) == 0:
+    with jax.ensure_compile_time_eval():
+        slope = float(activations.resolve(place.activation).slope(jnp.zeros(())))
+    if slope == 0:
         raise ValueError(
             f'zero weights would leave {place.activation!r} dead, h\'(0) = 0: use init="fixup"'
         )

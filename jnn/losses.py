@@ -17,6 +17,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Real, Thing
+from jnn.precision import wide
 
 Each: TypeAlias = Callable[[Array, Array], Array]
 
@@ -208,7 +209,9 @@ def quantile(q: Real) -> Loss:
 
 @lru_cache(maxsize=128)
 def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
-    loss = _of_difference(lambda p, y: (y - p) * (q * (y > p) + (q - 1) * (y < p)))
+    loss = _of_difference(
+        lambda p, y: (y - p) * (jnp.where(y > p, q, 0.0) + jnp.where(y < p, q - 1, 0.0))
+    )
     loss.each.__qualname__ = f"quantile({q})"
     return loss
 
@@ -219,9 +222,10 @@ def of_examples(loss: Loss, predictions: Array, targets: Array) -> Array:
     >>> of_examples(resolve("mse"), jnp.array([[1.0], [2.0]]), jnp.zeros((2, 1))).tolist()
     [1.0, 4.0]
     """
+    predictions = predictions.astype(wide(predictions.dtype))
     each = jax.vmap(loss.each)(predictions, targets)
     each = jnp.mean(each.reshape(each.shape[0], -1), axis=1)
-    return each.astype(jnp.promote_types(each.dtype, jnp.float32))
+    return each.astype(wide(each.dtype))
 
 
 def linearised(loss: Loss, mean: Array, near: Array) -> Array:
@@ -269,7 +273,7 @@ def mean_loss(
     each = of_examples(loss, predictions, targets)
     if weights is None:
         return loss.finish(jnp.mean(each))
-    weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    weights = weights.astype(wide(weights.dtype))
     total = jnp.sum(weights)
     return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
 

@@ -7,24 +7,23 @@ structure, and of what `jit` keys on.
 
 import dataclasses
 from functools import partial
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import jax
-import numpy as np
 from jax import Array
 
 from jnn.activations import ActivationLike
-from jnn.checks import Thing
+from jnn.equality import by_value
 from jnn.outputs import mixing
 
 
+@by_value
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["w", "b"],
     meta_fields=["activation", "residual"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Stack:
     """A run of equal layers, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁], stored along a leading depth axis.
 
@@ -96,39 +95,3 @@ def up_to_logits(params: Params) -> Params:
     if mixing(last.activation) is None:
         return params
     return (*before, dataclasses.replace(last, activation="identity"))
-
-
-def check_params(params: Thing) -> tuple[int, ...]:
-    """The layer sizes, or an error where `params` are not those of one network.
-
-    Raises:
-      TypeError: not a tuple of stacks.
-      ValueError: shapes do not chain, or an output that mixes entries is not at the end.
-
-    >>> check_params(jnn.from_layers([(1.0, 2.0), (3.0, 4.0)]))
-    (1, 1, 1)
-    """
-    stacks = isinstance(params, tuple) and all(isinstance(stack, Stack) for stack in params)
-    if not stacks or not params:
-        got = "an empty tuple" if params == () else f"a {type(params).__name__}"
-        raise TypeError(
-            "params must be a tuple of stacks, as from init_network_params; "
-            f"got {got}: use from_layers for a list of (W, b)"
-        )
-    shapes = [np.shape(stack.w) for stack in params]
-    if any(len(shape) != 3 for shape in shapes):
-        raise ValueError(
-            f"weights have shapes {shapes}; expected (depth, n_out, n_in): "
-            "for an ensemble use jax.vmap"
-        )
-    if any(left[1] != right[2] for left, right in pairwise(shapes)):
-        raise ValueError(
-            f"the stacks do not chain: weights (depth, n_out, n_in) have shapes {shapes}"
-        )
-    for i, stack in enumerate(params):
-        if mixing(stack.activation) and (i < len(params) - 1 or stack.depth > 1):
-            raise ValueError(
-                f"stack {i} of depth {stack.depth} has activation {stack.activation!r}, which "
-                "mixes entries: only the readout, one layer in the last stack, may have it"
-            )
-    return sizes(params)

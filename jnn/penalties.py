@@ -16,6 +16,7 @@ from jax import Array
 from jnn import checks
 from jnn.checks import Real, Thing
 from jnn.params import Params
+from jnn.precision import wide
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["l1", "l2"], meta_fields=[])
@@ -151,7 +152,7 @@ got float32 of shape (1, 1, 1)
 
 def _wide(x: Array) -> Array:
     """In float32 at least: a sum of many small numbers in bfloat16 stops growing."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(wide(x.dtype))
 
 
 def _strength(name: str, value: Thing) -> float:

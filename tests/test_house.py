@@ -26,6 +26,9 @@ TESTS = ROOT / "tests"
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "interrupts": 0,  # Ctrl-C, kept until it can be acted on
+    "precision": 0,  # the dtype that sums are taken in
+    "transfers": 0,  # between host and device, that are meant
+    "equality": 0,  # of records that hold arrays
     "activations": 1,  # h and h', by name
     "outputs": 2,  # what a readout may apply
     "theory": 2,  # what the literature predicts from activation and shape alone
@@ -33,14 +36,15 @@ CHAPTERS = {
     "losses": 3,  # ℓ(ŷ, y), by name
     "initializers": 3,  # how weights start
     "params": 3,  # what a network is
+    "structure": 4,  # whether it is one network
     "targets": 4,  # what goes with a loss
     "building": 4,  # how one is made
     "penalties": 4,  # Ω(p), by name
     "optimizers": 4,  # updates of a network's layers, by name
-    "files": 4,  # what is kept
     "metrics": 5,  # measures of predictions, by name
+    "files": 5,  # what is kept
     "triangular": 5,  # what a network computes
-    "figures": 5,  # pictures from plain arrays
+    "figures": 6,  # pictures from plain arrays
     "data": 6,  # rows before they are trained on
     "diagnostics": 7,  # what can be measured in a network
     "training": 8,  # from parameters and data to better parameters

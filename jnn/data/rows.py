@@ -13,7 +13,9 @@ from jnn import checks, losses, targets
 from jnn.checks import Thing
 from jnn.data.splits import split
 from jnn.losses import LossLike
-from jnn.params import Params, check_params
+from jnn.params import Params
+from jnn.precision import wide
+from jnn.structure import check_params
 
 
 class Rows(NamedTuple):
@@ -55,11 +57,11 @@ def check_rows(params: Params, data: Thing, loss: LossLike, name: str = "data") 
     for what, values in (("x", x), ("y", y), *(("weights", w) for w in weights)):
         if values.dtype.kind not in "biuf" and values.dtype != jnp.bfloat16:
             raise TypeError(f"{what} of {name} must hold numbers, got dtype {values.dtype}")
-    dtype = params[0].w.dtype
-    wide = jnp.promote_types(dtype, jnp.float32)
+    dtype = jax.dtypes.canonicalize_dtype(params[0].w.dtype)
+    wide_dtype = wide(dtype)
     with np.errstate(over="ignore"):  # what overflows in the parameters' dtype is found next
         x = x.astype(dtype)
-        y = y if y.ndim == 1 else y.astype(wide)
+        y = y if y.ndim == 1 else y.astype(wide_dtype)
     for what, values in (("x", x), ("y", y)):
         _check_finite(values, f"{what} of {name}")
     targets.check_targets(loss, y, n_N)
@@ -67,7 +69,7 @@ def check_rows(params: Params, data: Thing, loss: LossLike, name: str = "data") 
         y = y.astype(np.int32)  # labels of every integer type are one program
     if not weights:
         return Rows(x, y, None)
-    w = checks.row_weights(weights[0], len(x), name=f"weights of {name}", dtype=wide)
+    w = checks.row_weights(weights[0], len(x), name=f"weights of {name}", dtype=wide_dtype)
     counts = w > 0
     return Rows(x, y, w) if counts.all() else Rows(x[counts], y[counts], w[counts])
 
@@ -133,7 +135,8 @@ def check_loss(loss: LossLike, n_N: int, y: np.ndarray) -> None:
 @lru_cache(maxsize=128)  # tracing takes a millisecond, which is a tenth of a short run
 def _check_loss(loss: LossLike, n_N: int, shape: tuple[int, ...], dtype: Any) -> None:
     each: Callable[..., Any] = losses.resolve(loss).each
-    prediction = jax.ShapeDtypeStruct((n_N,), jnp.float32)
+    numbers = wide(dtype) if jnp.issubdtype(dtype, jnp.floating) else jnp.float32
+    prediction = jax.ShapeDtypeStruct((n_N,), numbers)
     try:
         value = jax.eval_shape(each, prediction, jax.ShapeDtypeStruct(shape, dtype))
     except Exception as error:

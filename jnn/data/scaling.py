@@ -14,10 +14,12 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Data, Tree
+from jnn.equality import by_value
 
 
+@by_value
 @partial(jax.tree_util.register_dataclass, data_fields=["mean", "scale"], meta_fields=[])
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standardization:
     """z = (x − mean) / scale, column by column; a pytree, made by `standardization`."""
 
@@ -126,4 +128,5 @@ def _matched(s: Standardization, x: Data) -> tuple[Data, Data, Data]:
     x = jnp.asarray(x)
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.zeros(()).dtype
     mean, scale, x = (jnp.asarray(a, dtype) for a in (s.mean, s.scale, x))
-    return mean, scale, x
+    rows = (1,) * (x.ndim - mean.ndim)
+    return mean.reshape(rows + mean.shape), scale.reshape(rows + scale.shape), x

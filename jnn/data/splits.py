@@ -12,8 +12,10 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Data, Real
+from jnn.transfers import meant
 
 
+@meant
 def host_generator(key: Array) -> np.random.Generator:
     """NumPy's generator, seeded with one JAX key.
 

@@ -22,6 +22,7 @@ import numpy as np
 from jnn import checks
 from jnn.checks import Real, Thing
 from jnn.data.rows import Rows
+from jnn.precision import wide
 
 _AHEAD = 2  # blocks that wait for the device
 _BLOCK_ENTRIES = 2**20  # numbers of x and y in a block: 4 MiB
@@ -198,7 +199,7 @@ class Reader:
         x, y, _ = batches[0]
         steps = self._steps(batches[0])
         xs, ys = (np.zeros((steps, self.size, *a.shape[1:]), a.dtype) for a in (x, y))
-        weights = np.zeros((steps, self.size), jnp.promote_types(x.dtype, jnp.float32))
+        weights = np.zeros((steps, self.size), wide(x.dtype))
         for i, batch in enumerate(batches):
             rows = len(batch.x)
             xs[i, :rows] = batch.x

@@ -18,6 +18,7 @@ from jnn.checks import Data
 from jnn.data import rows
 from jnn.losses import LossLike
 from jnn.params import Params
+from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import Method
 
@@ -29,6 +30,7 @@ class Trace(NamedTuple):
     standard_error: float
 
 
+@meant
 def top_eigenvalues(
     params: Params,
     x: Data,
@@ -77,6 +79,7 @@ def top_eigenvalues(
     return values[np.argsort(-np.abs(values), kind="stable")][:k]
 
 
+@meant
 def trace(
     params: Params,
     x: Data,

@@ -16,13 +16,17 @@ from jax import Array
 from jnn.checks import Data
 from jnn.data import rows
 from jnn.diagnostics.logits import loss_adjoint, passes
+from jnn.equality import by_value
 from jnn.losses import LossLike
-from jnn.params import Params, Stack, check_params
+from jnn.params import Params, Stack
+from jnn.structure import check_params
+from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass
 
 
+@by_value
 class GradientNorms(NamedTuple):
     """Natural logarithms for layers 1 … N.
 
@@ -34,6 +38,7 @@ class GradientNorms(NamedTuple):
     log_biases: np.ndarray  # ‖∂ℓ/∂bₗ‖ of the mean loss
 
 
+@by_value
 class NoiseScale(NamedTuple):
     """How many examples a step should take, tr Σ/|G|².
 
@@ -44,6 +49,7 @@ class NoiseScale(NamedTuple):
     layers: np.ndarray  # (N,), by the parameters of one layer alone
 
 
+@meant
 def gradient_norms(
     params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse", weights: Data = None
 ) -> GradientNorms:
@@ -70,6 +76,7 @@ def gradient_norms(
     return GradientNorms(*(scaled.log(size, exponents) for size in sizes))
 
 
+@meant
 def output_norms(params: Params, x: Data) -> np.ndarray:
     """ln of the root mean square over examples of ‖∂(1ᵀ x_N)/∂xₗ‖: what reaches the output.
 
@@ -90,6 +97,7 @@ def output_norms(params: Params, x: Data) -> np.ndarray:
     return scaled.log(*_output_norms(params, checked.x))
 
 
+@meant
 def noise_scale(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> NoiseScale:
     """The simple gradient noise scale, tr Σ/|G|², both without bias.
 

@@ -13,12 +13,15 @@ from jax import Array
 from jnn import checks
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import passes
+from jnn.equality import by_value
 from jnn.params import Params, hidden_and_readout, sizes
+from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.scaled import Scaled
 
 
+@meant
 def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     """Singular values of Jₗ = diag(δₗ) Wₗ [+ I] at one example, largest first.
 
@@ -37,9 +40,10 @@ def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     >>> s.shape, s.max().round(3).item(), s.min().round(3).item()
     ((8, 4), 1.0, 1.0)
     """
-    return [np.asarray(s) for s in _layer_singular_values(params, check_example(params, x))]
+    return [np.asarray(s) for s in _layer_singular_values(*check_example(params, x))]
 
 
+@meant
 def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     """‖Jₗ‖²/n_{l−1} of every layer, the mean over examples: χ₁ of mean-field theory, measured.
 
@@ -55,9 +59,10 @@ def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     >>> mean_squared_singular_values(params, jnp.ones((1, 2))).tolist()
     [5.0]
     """
-    return np.asarray(_mean_squares(params, check_batch(params, x)))
+    return np.asarray(_mean_squares(*check_batch(params, x)))
 
 
+@meant
 def log_singular_values(
     params: Params, x: Data, *, tolerance: Real = 1e-5, sweeps: int = 40
 ) -> np.ndarray:
@@ -86,7 +91,7 @@ def log_singular_values(
     >>> (log_singular_values(params, jnp.ones(2)) / np.log(2)).round(3).tolist()
     [400.0, -800.0]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     tolerance = checks.number("tolerance", tolerance, least=0)
     sweeps = checks.integer("sweeps", sweeps, 0)
     factors, logs = _sweep(_jacobians(params, x))
@@ -107,6 +112,7 @@ def log_singular_values(
     return np.sort(logs)[::-1]
 
 
+@meant
 def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     """Growth rates a layer, the mean ln |R_ii| of Jₗ Qₗ₋₁ = Qₗ Rₗ; positive ones mean chaos.
 
@@ -124,7 +130,7 @@ def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     >>> lyapunov_exponents(params, jnp.ones(2)).round(6).tolist()
     [0.693147, -0.693147]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     hidden, _ = hidden_and_readout(params)
     if not hidden:
         raise ValueError(
@@ -135,6 +141,7 @@ def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     return np.sort(logs / sum(map(len, factors)))[::-1]
 
 
+@by_value
 class SensitivityMap(NamedTuple):
     """The blocks of (I − L)⁻¹ by their size."""
 
@@ -143,6 +150,7 @@ class SensitivityMap(NamedTuple):
     layers: np.ndarray  # (k,), from 1
 
 
+@meant
 def sensitivity_map(params: Params, x: Data, *, points: int = 100) -> SensitivityMap:
     """How much each layer depends on each earlier one: ln of the norms of the blocks of (I − L)⁻¹.
 
@@ -160,7 +168,7 @@ def sensitivity_map(params: Params, x: Data, *, points: int = 100) -> Sensitivit
     >>> np.exp(sensitivity_map(params, jnp.ones(1)).log_norms).tolist()
     [[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.25, 0.5, 1.0]]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     points = checks.integer("points", points, 1, meaning="how many layers are shown at most")
     N = sum(stack.depth for stack in params)
     chosen = np.unique(np.linspace(1, N, min(points, N)).round().astype(int))

@@ -11,7 +11,10 @@ from jnn import activations
 from jnn.activations import ActivationLike
 from jnn.checks import Data
 from jnn.diagnostics.logits import passes
-from jnn.params import Params, Stack, check_params
+from jnn.equality import by_value
+from jnn.params import Params, Stack
+from jnn.structure import check_params
+from jnn.transfers import meant
 from jnn.triangular import substitution
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.substitution import Pass
@@ -19,6 +22,7 @@ from jnn.triangular.substitution import Pass
 _SATURATED = 0.01  # of the largest slope
 
 
+@by_value
 class Statistics(NamedTuple):
     """Over units and examples, for layers 1 … N."""
 
@@ -33,6 +37,7 @@ class Statistics(NamedTuple):
     constant: np.ndarray | Array
 
 
+@meant
 def statistics(params: Params, x: Data) -> Statistics:
     """Means and deviations of pre-activations and states, and how many units do not work.
 
@@ -48,10 +53,11 @@ def statistics(params: Params, x: Data) -> Statistics:
     >>> measured.dead.tolist(), measured.constant.tolist()
     ([1, 0], [1, 0])
     """
-    columns = jax.jit(layer_statistics)(params, check_batch(params, x))
+    columns = jax.jit(layer_statistics)(*check_batch(params, x))
     return Statistics(*(np.asarray(column) for column in columns))
 
 
+@by_value
 class Variances(NamedTuple):
     """Of the parameters of layers 1 … N, about 0: a network's point in the phase diagram."""
 
@@ -75,6 +81,7 @@ def variances(params: Params) -> Variances:
     return Variances(np.concatenate(σ_w2), np.concatenate(σ_b2))
 
 
+@meant
 def effective_rank(params: Params, x: Data) -> np.ndarray:
     """How many directions the states of a batch fill, layer by layer: exp(−Σ p ln p), p = s/Σs.
 
@@ -94,9 +101,10 @@ def effective_rank(params: Params, x: Data) -> np.ndarray:
     >>> effective_rank(params, x).round(6).tolist()
     [2.0, 1.0]
     """
-    return np.asarray(jax.jit(ranks)(params, check_batch(params, x)))
+    return np.asarray(jax.jit(ranks)(*check_batch(params, x)))
 
 
+@meant
 def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
     """1 − c by depth, c the cosine between the pre-activations zₗ of two inputs.
 
@@ -115,7 +123,7 @@ def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
     >>> correlations(params, jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0])).tolist()
     [1.0]
     """
-    pair = jnp.stack([check_example(params, x) for x in (x1, x2)])
+    pair = jnp.stack([check_example(params, x)[1] for x in (x1, x2)])
     return np.asarray(_distances(params, pair), np.float64)
 
 

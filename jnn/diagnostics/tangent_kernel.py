@@ -13,7 +13,9 @@ from jaxtyping import Float
 
 from jnn import checks
 from jnn.checks import Data, Real
-from jnn.params import Params, check_params
+from jnn.params import Params
+from jnn.structure import as_arrays
+from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import AUTO
 from jnn.triangular.states import every_state
@@ -33,6 +35,7 @@ class _Scale(NamedTuple):
     biases: Real
 
 
+@meant
 def empirical_ntk(
     params: Params,
     x: Data,
@@ -70,7 +73,8 @@ def empirical_ntk(
     >>> empirical_ntk(params, [[3.0]]).ravel().tolist()  # (3·3 + 1)(−1)² + (7·7 + 1)
     [60.0]
     """
-    n_0 = check_params(params)[0]
+    params = as_arrays(params)
+    n_0 = params[0].w.shape[2]
     scales = _scales(params, sigma_w2, sigma_b2)
     x = _batch("x", x, n_0)
     x2 = x if x2 is None else _batch("x2", x2, n_0)

@@ -15,14 +15,17 @@ from jnn.diagnostics import gradients, prediction, states
 from jnn.diagnostics.gradients import GradientNorms
 from jnn.diagnostics.prediction import Remedy
 from jnn.diagnostics.states import Statistics
+from jnn.equality import by_value
 from jnn.losses import LossLike
 from jnn.params import Params, Stack, hidden_and_readout, sizes
+from jnn.transfers import meant
 
 _HEALTHY = 1e3  # the factor from the last hidden layer to the first that is still called so
 _LN10 = math.log(10)
 
 
-@dataclass(frozen=True)
+@by_value
+@dataclass(frozen=True, eq=False)
 class Diagnosis:
     """What `diagnose` found, made to be printed.
 
@@ -101,6 +104,7 @@ class Diagnosis:
         )
 
 
+@meant
 def diagnose(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> Diagnosis:
     """Measure how gradients travel through a network, predict it, and say what to change.
 

@@ -19,6 +19,7 @@ def _log_gradients(
     params: Params, x: Array, y: Array, weights: Array | None, loss: LossLike
 ) -> Array:
     _, by_weights, _, exponents = gradients.norms(params, x, y, weights, loss)
+    exponents = exponents.astype(by_weights.dtype)
     return jnp.log(by_weights) + exponents * jnp.log(2.0).astype(by_weights.dtype)
 
 

@@ -21,7 +21,9 @@ from jnn.activations import ACTIVATIONS, ActivationLike, check as check_activati
 from jnn.files import sealed
 from jnn.files.atomic import write_atomically
 from jnn.outputs import OUTPUTS
-from jnn.params import Params, Stack, check_params
+from jnn.params import Params, Stack
+from jnn.structure import check_params
+from jnn.transfers import meant
 
 Functions: TypeAlias = Mapping[str, Callable[[Array], Array]]
 
@@ -59,7 +61,7 @@ def save(
     >>> jnn.sizes(again), again[0].activation, bool((again[1].w == params[1].w).all())
     ((2, 8, 8, 1), 'tanh', True)
     """
-    _check_network(params)
+    check_params(params)
     functions = _check_names(activations)
     arrays = {}
     texts = {"format": FORMAT, "version": VERSION}
@@ -70,6 +72,7 @@ def save(
     write_atomically(path, sealed.seal(arrays, texts))
 
 
+@meant
 def load(path: str | os.PathLike[str], *, activations: Functions | None = None) -> Params:
     """Read the network that `save` wrote: the same parameters to the bit, in the same tree.
 
@@ -97,7 +100,7 @@ def load(path: str | os.PathLike[str], *, activations: Functions | None = None) 
     asked = {name for key, name in texts.items() if key.endswith(".function")}
     stacks = _stacks(path, texts, arrays, _check_names(activations, asked))
     try:
-        _check_network(stacks)
+        check_params(stacks)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no network: {error}; {_AGAIN}") from error
     wide = any(a.dtype.itemsize == 8 for a in arrays.values())
@@ -235,23 +238,3 @@ def _activation(
             f"jnn, or {_AGAIN}"
         )
     return name
-
-
-def _check_network(params: Params) -> None:
-    """A tuple of stacks that chain, of shapes and types that can be walked once they are loaded."""
-    check_params(params)
-    for i, stack in enumerate(params):
-        w, b = stack.w, stack.b
-        depth, n_out, n_in = np.shape(w)
-        if np.shape(b) != (depth, n_out) or 0 in np.shape(w):
-            raise ValueError(
-                f"stack {i} has w {np.shape(w)} and b {np.shape(b)}; expected w (depth, n_out, "
-                "n_in) and b (depth, n_out)"
-            )
-        if n_in != n_out and (depth > 1 or stack.residual):
-            raise ValueError(
-                f"stack {i}, deep or residual, takes {n_in} values and gives {n_out}; must be equal"
-            )
-        other = {str(np.asarray(a).dtype) for a in (w, b)} - {dtype.name for dtype in DTYPES}
-        if other:
-            raise ValueError(f"stack {i} holds {other}; a file holds {_HELD}")

@@ -21,6 +21,7 @@ from jnn.checks import Data
 from jnn.metrics import formulas
 from jnn.metrics.classification import check_labels
 from jnn.outputs import kind_of_output
+from jnn.precision import wide
 
 Metric: TypeAlias = Callable[[Array, Array, Array | None], Array]
 MetricLike: TypeAlias = str | losses.Loss | Callable[..., Any]
@@ -171,8 +172,10 @@ got 0.3 to 17.0
     try:
         if isinstance(metric, (str, losses.Loss)):
             _check_known(metric, n_out, y, output)
-        predictions = jax.ShapeDtypeStruct((len(y), n_out), jnp.float32)
-        of_targets = jax.ShapeDtypeStruct(y.shape, jax.dtypes.canonicalize_dtype(y.dtype))
+        dtype = jax.dtypes.canonicalize_dtype(y.dtype)
+        of_targets = jax.ShapeDtypeStruct(y.shape, dtype)
+        numbers = wide(dtype) if jnp.issubdtype(dtype, jnp.floating) else jnp.float32
+        predictions = jax.ShapeDtypeStruct((len(y), n_out), numbers)
         value = jax.eval_shape(evaluated, predictions, of_targets)
     except Exception as error:
         known = isinstance(metric, (str, losses.Loss))

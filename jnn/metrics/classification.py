@@ -9,6 +9,7 @@ import numpy as np
 
 from jnn import checks
 from jnn.checks import Data, Real
+from jnn.equality import by_value
 
 _PRINTED = 20  # up to so many classes the confusion matrix is printed
 
@@ -92,6 +93,7 @@ class Averages(NamedTuple):
     f1: float
 
 
+@by_value
 @dataclass(frozen=True, eq=False)
 class ClassificationReport:
     """How well each of K classes is told from the others. `print` it."""

@@ -17,6 +17,7 @@ from jaxtyping import Float, Real, Shaped
 
 from jnn import losses
 from jnn.metrics.classification import classes
+from jnn.precision import wide
 
 Predictions: TypeAlias = Float[Array, "n n_N"]
 Targets: TypeAlias = Shaped[Array, "n ..."]
@@ -49,8 +50,8 @@ def balanced_accuracy(
     """
     true = classes(targets, 0.5)
     # one output tells two classes apart
-    members = true[:, None] == jnp.arange(max(predictions.shape[1], 2))
-    w = _shares(predictions, weights)[:, None] * members
+    members = true[:, None] == jnp.arange(max(predictions.shape[1], 2))[None]
+    w = jnp.where(members, _shares(predictions, weights)[:, None], 0)
     right = true == _predicted(predictions, threshold)
     recall = _average(right[:, None], w)
     occurs = jnp.sum(w, axis=0) > 0
@@ -147,12 +148,13 @@ def _shares(predictions: Array, weights: Array | None) -> Array:
 
 
 def _widened(predictions: Array) -> Array:
-    return predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
+    return predictions.astype(wide(predictions.dtype))
 
 
 def _average(each: Array, w: Array) -> Array:
     """Σᵢ wᵢ eᵢ / Σᵢ wᵢ along the rows, 0 where nothing has weight."""
     total = jnp.sum(w, axis=0)
+    each = each.astype(w.dtype)  # whether it holds, as 0 or 1
     return jnp.sum(w * each, axis=0) / jnp.where(total > 0, total, 1)
 
 
@@ -168,7 +170,7 @@ def _variation(v: Array, w: Array) -> Array:
     """Σᵢ wᵢ (vᵢ − v̄)² of each column; of a constant one 0, whatever rounding makes of its mean."""
     largest = jnp.max(jnp.where(w > 0, v, -jnp.inf), axis=0)
     smallest = jnp.min(jnp.where(w > 0, v, jnp.inf), axis=0)
-    about_the_mean = jnp.sum(w * (v - _average(v, w)) ** 2, axis=0)
+    about_the_mean = jnp.sum(w * (v - _average(v, w)[None]) ** 2, axis=0)
     return jnp.where(largest <= smallest, 0, about_the_mean)
 
 

@@ -109,7 +109,7 @@ def _step(
     r, J = (jnp.asarray(a, p.dtype) for a in residuals(params))
     ε = jnp.finfo(p.dtype).eps
     D = _weights(J)
-    solve = _damped_solve(J / D, r)
+    solve = _damped_solve(J / D[None], r)
 
     def trial(carry: tuple[Any, Array, Array, Array]) -> tuple[Any, Array, Array, Array]:
         i, λ, _, _ = carry

@@ -32,9 +32,10 @@ def traced(rule: optax.GradientTransformationExtraArgs, params: Tree) -> Update:
         objective = {"value": value, "grad": again, "value_fn": _objective}
         return rule.update(gradient, state, params, **objective)
 
-    takes = (params, jax.eval_shape(rule.init, params), params, params)
-    value = jax.ShapeDtypeStruct((), jax.tree.leaves(params)[0].dtype)
-    program, returns = jax.make_jaxpr(update, return_shape=True)(*takes, value)
+    with jax.numpy_dtype_promotion("standard"):  # optax's own arithmetic is written for it
+        takes = (params, jax.eval_shape(rule.init, params), params, params)
+        value = jax.ShapeDtypeStruct((), jax.tree.leaves(params)[0].dtype)
+        program, returns = jax.make_jaxpr(update, return_shape=True)(*takes, value)
     return Update(program, takes, returns)
 
 

@@ -8,6 +8,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from jnn.checks import Thing, Tree
+from jnn.precision import wide
 
 # GPUs round the factors of float32 products to 10 bits unless told
 dot = partial(jnp.matmul, precision="highest")
@@ -31,7 +32,7 @@ def flatten(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
     def restore(v: Array) -> Tree:
         return unravel(v.astype(vector.dtype))
 
-    return vector.astype(jnp.promote_types(vector.dtype, jnp.float32)), restore
+    return vector.astype(wide(vector.dtype)), restore
 
 
 def needed(optimizer: str, extra: dict[str, Thing], *names: str) -> list[Thing]:

@@ -8,6 +8,7 @@ import numpy as np
 from jnn import checks
 from jnn.activations import ACTIVATIONS, Activation
 from jnn.checks import Data
+from jnn.equality import by_value
 
 # ---- how wide a network must be ----
 
@@ -131,6 +132,7 @@ def minimum_width(d_x: int, d_y: int, *, activation: str = "relu", space: str = 
 # ---- monotone: what they cannot fit ----
 
 
+@by_value
 class Floor(NamedTuple):
     """The least errors that a monotone function leaves."""
 

@@ -14,6 +14,7 @@ from scipy.special import gammaln, loggamma, polygamma, psi
 
 from jnn import checks
 from jnn.checks import Data, Thing
+from jnn.equality import by_value
 
 # ---- the Jacobian of a relu network before training ----
 
@@ -27,6 +28,7 @@ class Law(NamedTuple):
     dead: float  # the probability that every slope of some layer is 0
 
 
+@by_value
 class Distribution(NamedTuple):
     """Of ln |Ju|² at x, given that the network is alive at the input."""
 

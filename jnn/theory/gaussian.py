@@ -18,11 +18,14 @@ from scipy.special import erf
 from jnn import activations
 from jnn.activations import Activation, ActivationLike
 from jnn.checks import Data
+from jnn.equality import by_value
+from jnn.transfers import meant
 
 
+@meant
 def double(f: Callable[[Data], Data], z: Data) -> np.ndarray:
-    """f of an array in double precision, nothing global changed."""
-    with jax.enable_x64(True):
+    """f of an array in double precision, nothing global changed; numbers under `jit`, too."""
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
         return np.asarray(f(jnp.asarray(z, jnp.float64)))
 
 
@@ -33,6 +36,7 @@ _END = 9  # e^(−9²/2) = 3e-18
 _EDGES = _END * np.concatenate([[0.0], 0.25 ** np.arange(20, 2, -1), np.linspace(0, 1, 25)[1:]])
 
 
+@by_value
 class Moments(NamedTuple):
     """Of h and its slope at u ~ N(0, q); each has the shape of q."""
 

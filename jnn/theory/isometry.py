@@ -21,6 +21,7 @@ from scipy.optimize import minimize_scalar
 from jnn import activations, checks
 from jnn.activations import ActivationLike
 from jnn.checks import Real, Thing
+from jnn.equality import by_value
 from jnn.theory import gaussian, power_series
 from jnn.theory.mean_field.maps import check_point, length, within
 
@@ -98,6 +99,7 @@ def moments(
     return power_series.inverse(inverse)[1:]
 
 
+@by_value
 class Spectrum(NamedTuple):
     """The law of the singular values s of J."""
 

@@ -20,10 +20,12 @@ from jaxtyping import Float
 from jnn import checks
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
+from jnn.equality import by_value
 from jnn.theory import gaussian
 from jnn.theory.mean_field.maps import check_point
 
 
+@by_value
 class Kernels(NamedTuple):
     """Of a network of infinite width, for each pair of examples."""
 

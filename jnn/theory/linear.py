@@ -16,11 +16,13 @@ from scipy.special import hyp2f1
 
 from jnn import checks
 from jnn.checks import Data, Real, Thing
+from jnn.equality import by_value
 
 _BISECTIONS = 100  # of the log-odds of a/s, from an interval of some hundred to rounding
 _SATURATED = 37.0  # log-odds at which a is s but for rounding
 
 
+@by_value
 class Curvature(NamedTuple):
     """Eigenvalues of a chain's Hessian where all weights are equal."""
 

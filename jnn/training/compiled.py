@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnn.data.rows import Rows
+from jnn.precision import wide
 from jnn.training import objective, steps
-from jnn.training.objective import Batch, restored, wide
+from jnn.training.objective import Batch, restored
 from jnn.training.options import Knobs, Settings
 from jnn.training.state import Seen, State
 from jnn.training.stopping import Reason

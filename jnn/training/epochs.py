@@ -147,7 +147,9 @@ def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
     again = None
     if run.settings.looks_back:
         again = compiled.losses_again(run.settings, state, none, run.knobs, block, 0)
-    return compiled.finish(run.settings, run.state, state, sums, again, run.knobs, validation)
+    # of some steps: 0/0 is what jax_debug_nans looks for
+    some, again = jax.tree.map(jnp.ones_like, (sums, again))
+    return compiled.finish(run.settings, run.state, state, some, again, run.knobs, validation)
 
 
 def _on_device(rows: Any) -> Any:

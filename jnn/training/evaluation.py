@@ -7,10 +7,13 @@ from jnn.checks import Data
 from jnn.data.rows import check_rows
 from jnn.metrics.by_name import MetricLike, check_metric, name_of, resolve, several
 from jnn.params import Params
+from jnn.precision import wide
+from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import Method
 
 
+@meant
 def evaluate(
     params: Params,
     data: tuple[Data, ...],
@@ -49,7 +52,7 @@ def evaluate(
     for metric in every:
         check_metric(metric, params[-1].w.shape[1], y, output)
     predictions = network.predict(params, x, backprop=backprop)
-    predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
+    predictions = predictions.astype(wide(predictions.dtype))
     y = jnp.asarray(y)
     w = None if w is None else jnp.asarray(w)
     return {name: float(function(predictions, y, w)) for name, function in functions.items()}

@@ -20,9 +20,11 @@ from jnn.training.options import Metrics, Plan, Progress
 from jnn.training.result import Fit
 from jnn.training.sources import Sources, check_start, checked_sources, run_identity
 from jnn.training.stopping import Plateau, Stop
+from jnn.transfers import meant
 from jnn.triangular.method import Method, check_method
 
 
+@meant
 @renamed(
     forward="states=",
     checkpoint_every="backprop=jnn.Method(recompute_every=…)",
@@ -135,7 +137,7 @@ def fit(
     """
     with interruptible() as interrupt:
         with interrupt.held():  # programs are made here
-            check_start(params)
+            params = check_start(params)
             plan = Plan(
                 loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
                 optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
@@ -155,7 +157,7 @@ def fit(
             warnings.warn(
                 divergence.message(run, params, result.diverged),
                 RuntimeWarning,
-                stacklevel=3,  # the caller of what `renamed` made of `fit`
+                stacklevel=4,  # the caller of what `meant` and `renamed` made of `fit`
             )
     return result
 

@@ -229,7 +229,7 @@ class Run:
         if self.stopped is None or Reason(int(self.state.reason)) is Reason.DIVERGED:
             return
         columns = self._columns()
-        losses = np.append(np.inf, columns["loss"])
+        losses = np.append(stopping.NO_LOSS, columns["loss"])
         rules = stopping.holding(
             self.knobs.limits,
             since_best=Memory(*jax.device_get(self.state.memory)).since_best,

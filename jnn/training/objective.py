@@ -11,6 +11,7 @@ from jnn import losses, metrics, penalties
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.params import Params
+from jnn.precision import wide
 from jnn.training import dropout
 from jnn.training.options import Knobs, Settings
 from jnn.triangular import network
@@ -129,8 +130,3 @@ def measures(
         )
         for metric in settings.metrics
     }
-
-
-def wide(dtype: Any) -> Any:
-    """The dtype that losses are summed in: float32 at least."""
-    return jnp.promote_types(dtype, jnp.float32)

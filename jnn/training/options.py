@@ -144,6 +144,10 @@ class Plan:
         """The optimizer as the program takes it."""
         return optimizers.resolve(self.optimizer, self.learning_rate, self.clip_norm)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """To be pickled and copied: the fields, from which the rule, of closures, is made anew."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @property
     def limits(self) -> Limits:
         """When to stop, in numbers."""

@@ -20,10 +20,13 @@ from jaxtyping import Float
 from jnn import checks
 from jnn.checks import Data, Real
 from jnn.data.rows import Rows, check_rows
-from jnn.params import Params, Stack, check_params, hidden_and_readout
+from jnn.params import Params, Stack, hidden_and_readout
+from jnn.structure import as_arrays
+from jnn.transfers import meant
 from jnn.triangular.network import predict
 
 
+@meant
 def solve_readout(params: Params, data: Data, *, weights: Data = None, l2: Real = 0.0) -> Params:
     """The network with the last layer replaced by the best one for these data.
 
@@ -50,7 +53,7 @@ def solve_readout(params: Params, data: Data, *, weights: Data = None, l2: Real 
     >>> bool(np.abs(y - np.sin(x)).max() < 1e-3)
     True
     """
-    check_params(params)
+    params = as_arrays(params)
     last = params[-1]
     if last.residual:
         raise ValueError(f"the last layer adds its input (residual); {_LINEAR}")

@@ -66,16 +66,16 @@ def of_squares(
     assert scale is not None  # else `check_squares` has refused it
     shares = jnp.full(n, 1 / n, y.dtype) if weights is None else weights / jnp.sum(weights)
     roots = jnp.sqrt(scale * shares / n_N)[:, None]
-    r = roots * (network.batch_output(params, x, method) - y)
+    r = roots * (network.batch_output(params, x, method).astype(y.dtype) - y)
     of_one = jax.jacrev(partial(network.output, method=method))
     each = jax.vmap(of_one, (None, 0))(params, x)
     J = jnp.concatenate([leaf.reshape(n * n_N, -1) for leaf in jax.tree.leaves(each)], axis=1)
-    J = jnp.repeat(roots, n_N, axis=0) * J
+    J = jnp.repeat(roots, n_N, axis=0) * J.astype(y.dtype)
     if penalty is None:
         return r.ravel(), J
     # the penalty's own rows: diagonal, and zero for the biases
     leaves = [(jnp.ones_like(stack.w), jnp.zeros_like(stack.b)) for stack in params]
     is_weight = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(leaves)])
-    p = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)])
-    diagonal = jnp.sqrt(jnp.asarray(penalty.l2, p.dtype)) * is_weight
+    p = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)]).astype(y.dtype)
+    diagonal = jnp.sqrt(jnp.asarray(penalty.l2, p.dtype)) * is_weight.astype(p.dtype)
     return jnp.concatenate([r.ravel(), diagonal * p]), jnp.concatenate([J, jnp.diag(diagonal)])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jnn.equality import by_value
 from jnn.params import Params
 
 # Why a run ended, in words: after "stopped: ".
@@ -23,7 +24,8 @@ STOPPED = {
 _SAID = ("loss", "validation_loss", "learning_rate", "gradient_norm")
 
 
-@dataclass(frozen=True)
+@by_value
+@dataclass(frozen=True, eq=False)
 class Fit:
     """What a training run leaves: parameters, history, why it stopped, timings. `print` it.
 

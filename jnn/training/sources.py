@@ -11,7 +11,8 @@ from jnn.checks import Thing
 from jnn.data.rows import Rows, check_loss, check_rows, validation_split
 from jnn.data.streams import Reader, Stream, is_stream
 from jnn.files.sealed import fingerprint
-from jnn.params import Params, check_params, sizes
+from jnn.params import Params, sizes
+from jnn.structure import as_arrays
 from jnn.training.options import Plan, identity, name_of
 
 
@@ -23,16 +24,16 @@ class Sources(NamedTuple):
     size: int  # examples a step; 0 for a stream, which brings its own batches
 
 
-def check_start(params: Thing) -> None:
-    """Raise unless they are the finite parameters of a network, to start from.
+def check_start(params: Thing) -> Params:
+    """The parameters as arrays, or an error unless they are a network's, and finite.
 
     Raises:
       TypeError: they are not a network's, or traced.
       ValueError: they do not chain, or are not finite.
 
-    >>> check_start(jnn.from_layers([(1.0, 0.0)]))
+    >>> start = check_start(jnn.from_layers([(1.0, 0.0)]))
     """
-    check_params(params)
+    params = as_arrays(params)
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params)):
         raise TypeError(
             "fit compiles itself and looks at its data: call it outside of jit, grad and vmap"
@@ -41,6 +42,7 @@ def check_start(params: Thing) -> None:
         raise ValueError(
             "params hold NaN or infinity before any step: draw them anew, or load a finite state"
         )
+    return params
 
 
 def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) -> Sources:

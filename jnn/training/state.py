@@ -10,8 +10,8 @@ from jax import Array
 
 from jnn.checks import Tree
 from jnn.params import Params
+from jnn.precision import wide
 from jnn.training import stopping
-from jnn.training.objective import wide
 from jnn.training.options import Settings
 
 

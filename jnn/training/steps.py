@@ -12,8 +12,9 @@ from jnn import losses, metrics
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.diagnostics.watch import watch_layers
+from jnn.precision import wide
 from jnn.training import objective, residuals, stopping
-from jnn.training.objective import Batch, restored, wide
+from jnn.training.objective import Batch, restored
 from jnn.training.options import Knobs, Settings
 from jnn.training.state import Seen, State
 from jnn.training.stopping import Memory, Reason
@@ -45,18 +46,19 @@ def step(
     # optax's searches refuse what they do not know
     extra = {"residuals": residuals_of} if settings.least_squares else {}
     update = optax.with_extra_args_support(settings.optimizer).update
-    updates, optimizer = update(
-        gradient,
-        state.optimizer,
-        state.params,
-        value=value,
-        grad=gradient,
-        value_fn=value_of,
-        **extra,
-    )
-    rate = _rate(settings, knobs, state)
-    scale = Memory(*state.memory).scale if rate is None else rate
-    updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+    with jax.numpy_dtype_promotion("standard"):  # optax's own arithmetic is written for it
+        updates, optimizer = update(
+            gradient,
+            state.optimizer,
+            state.params,
+            value=value,
+            grad=gradient,
+            value_fn=value_of,
+            **extra,
+        )
+        rate = _rate(settings, knobs, state)
+        scale = Memory(*state.memory).scale if rate is None else rate
+        updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
     x, _, weights = batch.rows
     sums = sums.plus(
@@ -121,7 +123,9 @@ def finish(
         monitored = objective.measured_loss(settings, predictions, validation)
         row["validation_loss"] = monitored
         row |= objective.measures(settings, params, predictions, validation, "validation_")
-    if (rate := _rate(settings, knobs, new)) is not None:
+    with jax.numpy_dtype_promotion("standard"):  # a schedule divides integers
+        rate = _rate(settings, knobs, new)
+    if rate is not None:
         row["learning_rate"] = rate
 
     finite &= jnp.isfinite(loss)

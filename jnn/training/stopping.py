@@ -132,7 +132,9 @@ class Memory(NamedTuple):
     previous: Any  # training loss
 
 
-START = Memory(best=np.inf, since_best=0, since_cut=0, scale=1, previous=np.inf)
+# A loss before the first, above every other: finite, as jax_debug_infs lets no infinity pass.
+NO_LOSS = float(np.finfo(np.float32).max)
+START = Memory(best=NO_LOSS, since_best=0, since_cut=0, scale=1, previous=NO_LOSS)
 
 
 def holding(
@@ -140,7 +142,7 @@ def holding(
 ) -> dict[Reason, Any]:
     """Which rules say stop, for numbers of the device or of the host; the last takes precedence.
 
-    >>> found = holding(Limits(target=1.0), since_best=0, monitored=0.5, loss=0.5, previous=np.inf)
+    >>> found = holding(Limits(target=1.0), since_best=0, monitored=0.5, loss=0.5, previous=NO_LOSS)
     >>> {reason.name: bool(holds) for reason, holds in found.items()}
     {'TOLERANCE': False, 'PATIENCE': False, 'TARGET': True}
     """
@@ -149,7 +151,8 @@ def holding(
     settled |= change <= limits.tolerance * abs(previous)
     asked = limits.tolerance >= 0  # a loss that stays 0 changes by no more than −1 · 0
     return {
-        Reason.TOLERANCE: settled & asked & (previous < np.inf),  # ∞ ≤ ∞ before the second epoch
+        # before the second epoch there is nothing to compare with
+        Reason.TOLERANCE: settled & asked & (previous < NO_LOSS),
         Reason.PATIENCE: since_best >= limits.patience,
         Reason.TARGET: monitored <= limits.target,
     }
@@ -167,7 +170,7 @@ def judge(
       monitored: None where no rule looks at it: then every epoch is the best so far.
     """
     if monitored is None:
-        monitored = jnp.full_like(loss, jnp.inf)
+        monitored = jnp.full_like(loss, NO_LOSS)
         improved = jnp.array(True)
     else:
         monitored = monitored.astype(loss.dtype)

@@ -10,10 +10,12 @@ from jax import Array
 from jnn import activations
 from jnn.checks import Data
 from jnn.params import Params, Stack, hidden_and_readout
+from jnn.transfers import meant
 from jnn.triangular import loops
 from jnn.triangular.inputs import check_batch
 
 
+@meant
 def lsuv(params: Params, x: Data) -> Params:
     """Parameters whose hidden pre-activations have variance 1 on a batch: layer-sequential.
 
@@ -36,7 +38,7 @@ def lsuv(params: Params, x: Data) -> Params:
     >>> round(float(jnp.std(x @ params[0].w[0].T)), 3)
     1.0
     """
-    x = check_batch(params, x)
+    params, x = check_batch(params, x)
     hidden, _ = hidden_and_readout(params)
     scaled, deviations = _scaled(hidden, x)
     std = np.concatenate([np.zeros(0), *(np.asarray(s) for s in deviations)])

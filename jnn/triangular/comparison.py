@@ -15,6 +15,7 @@ from jnn import losses, targets
 from jnn.checks import Data
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
+from jnn.transfers import meant
 from jnn.triangular import dense, network
 from jnn.triangular.inputs import check_example
 from jnn.triangular.states import hidden_states
@@ -87,6 +88,7 @@ class Report:
         return "\n".join([head, line, *map(str, self.errors), line, *self.notes, last])
 
 
+@meant
 def crosscheck(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> Report:
     """Compare autodiff, dense solve, substitution, parallel solve and finite differences.
 

@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations
+from jnn.equality import by_value
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, layers, sizes
 from jnn.triangular.inputs import check_example
@@ -29,6 +30,7 @@ from jnn.triangular.inputs import check_example
 LIMIT = 2**24  # entries of I − L and D together: 64 MiB in float32
 
 
+@by_value
 class LinearSystem(NamedTuple):
     """The system (I − L) dx = D dp of one example, as dense arrays to look at.
 
@@ -59,7 +61,7 @@ def linear_system(params: Params, x: ArrayLike) -> LinearSystem:
     >>> system.D.tolist()
     [[3.0, 1.0, 0.0, 0.0], [0.0, 0.0, 7.0, 1.0]]
     """
-    return assemble(params, check_example(params, x))
+    return assemble(*check_example(params, x))
 
 
 def entries(params: Params) -> int:

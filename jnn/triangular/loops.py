@@ -62,7 +62,7 @@ def plain_layer(stack: Stack) -> Callable[..., Any]:
 def jacobians(stack: Stack, slopes: Array) -> Array:
     """Jₗ = diag(δₗ) Wₗ [+ I] of all layers at one example, (depth, n_out, n_in)."""
     J = slopes[:, :, None] * stack.w
-    return J + jnp.eye(J.shape[1], dtype=J.dtype) if stack.residual else J
+    return J + jnp.eye(J.shape[1], dtype=J.dtype)[None] if stack.residual else J
 
 
 # A product of small factors is written out as sums of columns: compiled, that is one loop that
@@ -78,8 +78,8 @@ def times(w: Array, x: Array) -> Array:
     if max(w.shape) > WRITTEN_OUT:
         return w @ x
     if x.ndim == 1:
-        return jnp.sum(w * x, axis=1)
-    return _sum([w[:, k, None] * x[k] for k in range(w.shape[1])])
+        return jnp.sum(w * x[None], axis=1)
+    return _sum([w[:, k, None] * x[None, k] for k in range(w.shape[1])])
 
 
 def transpose_times(w: Array, x: Array) -> Array:
@@ -88,7 +88,7 @@ def transpose_times(w: Array, x: Array) -> Array:
         return w.T @ x
     if x.ndim == 1:
         return jnp.sum(w * x[:, None], axis=0)
-    return _sum([w[k, :, None] * x[k] for k in range(w.shape[0])])
+    return _sum([w[k, :, None] * x[None, k] for k in range(w.shape[0])])
 
 
 def _sum(terms: list[Array]) -> Array:

@@ -14,7 +14,7 @@ from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import dense, loops, rule
 from jnn.triangular.inputs import check_batch, check_example
-from jnn.triangular.method import Method, check_method, chosen, filled
+from jnn.triangular.method import AUTO, Method, check_method, chosen, filled
 
 # inline: within a user's jit nothing is left of it
 compiled = partial(jax.jit, static_argnames="method", inline=True)
@@ -53,7 +53,7 @@ def forward(
     >>> forward(params, jnp.array([3.0])).tolist()
     [-6.5]
     """
-    x = check_example(params, x)
+    params, x = check_example(params, x)
     return output(params, x, check_method(backprop, states, recompute_every))
 
 
@@ -81,7 +81,7 @@ def predict(
     >>> predict(params, jnp.array([[3.0], [-3.0]])).tolist()
     [[-6.5], [0.5]]
     """
-    x = check_batch(params, x)
+    params, x = check_batch(params, x)
     return batch_output(params, x, check_method(backprop, states, recompute_every))
 
 
@@ -105,7 +105,9 @@ def batch_output(
 ) -> Float[Array, "batch n_N"]:
     """`predict`."""
     params, X = in_dtype(method, params, X)
-    if method.backprop == "dense":
+    if not _countable(X) and method[:2] == AUTO[:2]:
+        method = method._replace(backprop="autodiff")
+    if method.backprop == "dense" or not _countable(X):
         return jax.vmap(partial(output, method=method), (None, 0))(params, X)
     for stack in up_to_logits(params):
         of_stack = chosen(stack, method, batch=len(X))
@@ -116,6 +118,15 @@ def batch_output(
             x = filled(X.T) if walked else X.T
             X = _stack_output(stack, x, of_stack).T[: len(X)]
     return jax.vmap(read_out(params))(X)
+
+
+def _countable(X: Array) -> bool:
+    """Whether a batch has a length (`jax.export` may give none) and lies on no explicit mesh.
+
+    Else rows can be neither counted nor added: each example goes by itself.
+    """
+    spread = any(axis is not None for axis in jax.typeof(X).sharding.spec)
+    return isinstance(X.shape[0], int) and not spread
 
 
 def in_dtype(method: Method, params: Params, x: Array) -> tuple[Params, Array]:

@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn import activations
+from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import loops, parallel, substitution
 from jnn.triangular.inputs import check_batch
@@ -34,6 +35,7 @@ PROBE = 128  # layers walked at most, and at most a twentieth of all
 Carry = tuple[Array, Array, Array, Array]
 
 
+@by_value
 class Solution(NamedTuple):
     """The states, and what Newton did: one number for the whole batch, but for the exponent."""
 
@@ -61,7 +63,7 @@ def solve_states(params: Params, x: ArrayLike) -> tuple[Solution | None, ...]:
     >>> bool(hidden.iterations <= 10), bool(hidden.sequential), readout
     (True, False, None)
     """
-    return _solve_states(params, check_batch(params, x))
+    return _solve_states(*check_batch(params, x))
 
 
 @jax.jit
@@ -144,8 +146,8 @@ def _probe(stack: Stack, x: Array, layers: int) -> Carry:
         δ = activations.resolve(stack.activation).slope(z)
         du = δ * loops.times(get(stack.w, l), u)
         du = du + u if stack.residual else du
-        norm = jnp.maximum(jnp.sqrt(jnp.sum(du**2, axis=0)), tiny)
-        growth = put(growth, jnp.log(norm), l)
+        norm = jnp.maximum(jnp.sqrt(jnp.sum(du**2, axis=0, keepdims=True)), tiny)
+        growth = put(growth, jnp.log(norm[0]), l)
         return put(states, y, l + 1), put(zs, z, l), du / norm, growth
 
     states = put(jnp.zeros((layers + 1, *x.shape), x.dtype), x, 0)

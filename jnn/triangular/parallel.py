@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from jnn.checks import Tree
 from jnn.params import Stack
+from jnn.precision import wide
 from jnn.triangular import scaled
 from jnn.triangular.loops import jacobians
 from jnn.triangular.scaled import Scaled
@@ -84,7 +85,7 @@ def affine_scan(
     [1.0, 3.0, 7.0]
     """
     # half precision has too few exponents to work with
-    dtype = jnp.promote_types(A.dtype, jnp.float32)
+    dtype = wide(A.dtype)
     A_, c_, y_ = (a.astype(dtype) for a in (A, c, y))
     depth = len(c)
     chunk = chunk or chunk_length(depth)

@@ -48,4 +48,5 @@ def probabilities(
             "predictions are logits"
         )
     logits = predict(params, x)
-    return jax.nn.softmax(logits) if together and logits.shape[1] > 1 else jax.nn.sigmoid(logits)
+    link = jax.nn.softmax if together and logits.shape[1] > 1 else jax.nn.sigmoid
+    return jax.jit(link)(logits)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jnn.precision import wide
+
 _NEVER = -(2**28)  # the exponent of zero: below every other, and sums of a few stay integers
 
 
@@ -29,10 +31,10 @@ def rescaled(a: Array, axes: int, e: Array | int = 0) -> Scaled:
     >>> x.m.tolist(), int(x.e)
     ([0.1875, -0.5], 4)
     """
-    wide = a.astype(jnp.promote_types(a.dtype, jnp.float32))
-    largest = jnp.max(jnp.abs(wide), axis=tuple(range(-axes, 0)))
+    widened = a.astype(wide(a.dtype))
+    largest = jnp.max(jnp.abs(widened), axis=tuple(range(-axes, 0)))
     shift = _exponent(largest)
-    m = wide * _power_of_two(-shift, wide.dtype)[(..., *[None] * axes)]
+    m = widened * _power_of_two(-shift, widened.dtype)[(..., *[None] * axes)]
     return Scaled(m.astype(a.dtype), jnp.where(largest == 0, _NEVER, shift + e))
 
 

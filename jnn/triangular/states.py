@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jnn.checks import renamed
+from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
 from jnn.triangular import dense, loops, rule, substitution
 from jnn.triangular.inputs import check_example
@@ -33,7 +34,7 @@ def hidden_states(
     >>> [states.tolist() for states in hidden_states(params, jnp.array([3.0]))]
     [[[7.0]], [[-6.5]]]
     """
-    return every_state(params, check_example(params, x), check_method(backprop, states))
+    return every_state(*check_example(params, x), check_method(backprop, states))
 
 
 @compiled
@@ -67,6 +68,7 @@ def _emitting(layer: Callable[..., Any]) -> Callable[..., Any]:
     return emitting
 
 
+@by_value
 class ForwardPass(NamedTuple):
     """What a program written from scratch keeps of a forward pass, layer by layer."""
 
@@ -91,7 +93,7 @@ def forward_pass(params: Params, x: ArrayLike) -> ForwardPass:
     >>> [z_l.tolist() for z_l in z], [x_l.tolist() for x_l in x]
     ([[7.0], [-6.5]], [[3.0], [7.0], [-6.5]])
     """
-    return _forward_pass(params, check_example(params, x))
+    return _forward_pass(*check_example(params, x))
 
 
 @jax.jit

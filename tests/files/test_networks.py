@@ -159,12 +159,11 @@ def test_what_is_loaded_does_not_recompile(tmp_path):
     assert traces == [1]
 
 
-def test_numpy_leaves_in_any_memory_order_and_mixed_types(tmp_path):
+def test_numpy_leaves_in_any_memory_order(tmp_path):
     w = np.arange(6, dtype="f4").reshape(1, 3, 2).transpose(0, 2, 1)
-    jnn.save(tmp_path / "net", (jnn.Stack(w, jnp.ones((1, 2), jnp.bfloat16)),))
+    jnn.save(tmp_path / "net", (jnn.Stack(w, jnp.ones((1, 2))),))
     (stack,) = jnn.load(tmp_path / "net")
     assert np.array_equal(stack.w, w)
-    assert stack.b.dtype == jnp.bfloat16
 
 
 def test_float64_is_never_cut(tmp_path):
@@ -377,7 +376,7 @@ def test_the_file_made_by_hand_is_good(tmp_path):
             {"0.b": np.ones((1, 2), "f4")},
             r"stack 0 has w \(1, 3, 2\) and b \(1, 2\); expected w \(depth, n_out",
         ),
-        ({}, {"0.w": np.ones((3, 2), "f4")}, "net holds no network: weights have shapes"),
+        ({}, {"0.w": np.ones((3, 2), "f4")}, r"net holds no network: stack 0 has w \(3, 2\)"),
         (
             {},
             {"0.w": np.ones((1, 3, 0), "f4")},
@@ -396,7 +395,7 @@ def test_the_file_made_by_hand_is_good(tmp_path):
         (
             {"0.residual": "true"},
             {},
-            "stack 0, deep or residual, takes 2 values and gives 3; must be equal",
+            "stack 0, deep or residual, takes 2 values and gives 3; they must be equal",
         ),
         (
             {},
@@ -511,10 +510,10 @@ def test_wrong_names_are_refused(good, names, error, message, as_a_user):
         ),
         (
             (jnn.Stack(np.ones((1, 2, 2), int), np.ones((1, 2))),),
-            ValueError,
-            "stack 0 holds {'int64'}; a file holds float16, float32, float64, bfloat16",
+            TypeError,
+            "stack 0 holds int64; parameters must be of float16, bfloat16, float32, float64",
         ),
-        ((jnn.Stack(None, None),), ValueError, "weights have shapes"),
+        ((jnn.Stack(None, None),), TypeError, "stack 0 holds w of type NoneType"),
         (
             (STACK, jnn.Stack(np.ones((1, 1, 3)), np.ones((1, 1)))),
             ValueError,

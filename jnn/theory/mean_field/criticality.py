@@ -9,6 +9,7 @@ import numpy as np
 from jnn import activations, checks
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
+from jnn.equality import by_value
 from jnn.theory import gaussian
 from jnn.theory.gaussian import moments
 from jnn.theory.mean_field.maps import LEAST, MOST, SCAN, check_point, length, on_scan, roots
@@ -136,6 +137,7 @@ def any_critical(activation: ActivationLike) -> CriticalPoint:
     )
 
 
+@by_value
 class PhaseDiagram(NamedTuple):
     """The plane of variances."""
 

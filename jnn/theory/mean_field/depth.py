@@ -10,9 +10,11 @@ from scipy.interpolate import CubicSpline
 from jnn import checks
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
+from jnn.equality import by_value
 from jnn.theory.mean_field.maps import SCAN, check_point, on_scan, within
 
 
+@by_value
 class Signals(NamedTuple):
     """Of layers 1 … depth of a wide network."""
 
