@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from jnn import checks
 from jnn.checks import Data, Real
+from jnn.diagnostics.logits import wide
 from jnn.params import Params, check_params
 from jnn.triangular import network
 from jnn.triangular.method import AUTO
@@ -49,7 +50,8 @@ def empirical_ntk(
         Θ(x, x') = Σₗ (xₗ₋₁·x'ₗ₋₁ + 1) μₗ μ'ₗᵀ.
 
     So an example costs n_{l−1} + n_N n_l numbers a layer, not n_N n_l n_{l−1}, and examples go in
-    blocks that fit. For one output Θ[..., 0, 0] is the usual matrix.
+    blocks that fit. For one output Θ[..., 0, 0] is the usual matrix. It is computed in float32 at
+    least.
 
     With sigma_w2 and sigma_b2 it is the kernel in the NTK parametrisation, which
     `jnn.theory.kernels.infinite_width` predicts: there the weights of variance σ_w²/n_{l−1} are
@@ -71,6 +73,7 @@ def empirical_ntk(
     [60.0]
     """
     n_0 = check_params(params)[0]
+    params = wide(params)
     scales = _scales(params, sigma_w2, sigma_b2)
     x = _batch("x", x, n_0)
     x2 = x if x2 is None else _batch("x2", x2, n_0)
