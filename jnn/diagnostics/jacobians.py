@@ -12,7 +12,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Data, Real
-from jnn.diagnostics.logits import passes
+from jnn.diagnostics.logits import passes, wide
 from jnn.equality import by_value
 from jnn.params import Params, hidden_and_readout, sizes
 from jnn.transfers import meant
@@ -251,6 +251,7 @@ def _product(factors: list[Array]) -> tuple[Array, Array]:
 def _blocks(params: Params, x: Array, chosen: Array) -> tuple[Array, Array]:
     """Norms (N, k) of ∂xₗ/∂xⱼ for the layers j chosen, to be multiplied by 2^exponents."""
     width = max(stack.w.shape[1] for stack in params)
+    dtype = wide(x).dtype
 
     def step(
         carry: tuple[Scaled, int | Array], block: tuple[Array]
@@ -259,14 +260,14 @@ def _blocks(params: Params, x: Array, chosen: Array) -> tuple[Array, Array]:
         (J,) = block
         P = scaled.product(scaled.unscaled(J, 2), P)
         here = chosen == l
-        identity = jnp.eye(P.m.shape[1], width, dtype=x.dtype)
+        identity = jnp.eye(P.m.shape[1], width, dtype=dtype)
         P = Scaled(
             jnp.where(here[:, None, None], identity, P.m),
             jnp.where(here, 0, P.e),
         )
         return (P, l + 1), (jnp.sqrt(jnp.sum(P.m**2, (1, 2))), P.e)
 
-    carry = scaled.rescaled(jnp.zeros((len(chosen), len(x), width), x.dtype), 2), 1
+    carry = scaled.rescaled(jnp.zeros((len(chosen), len(x), width), dtype), 2), 1
     by_stack = []
     for J in _jacobians(params, x):
         carry, norms_and_exponents = loops.scan(step, carry, (J,))

@@ -1,9 +1,15 @@
-"""What every diagnostic starts from: passes up to the logits, and the loss by them."""
+"""What every diagnostic starts from: passes up to the logits, and the loss by them.
+
+The states are those that the network has in its own dtype; what is measured of them is computed in
+float32 at least.
+"""
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jnn import losses
+from jnn.checks import Tree
 from jnn.losses import LossLike
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
@@ -14,14 +20,27 @@ from jnn.triangular.substitution import Pass
 def passes(params: Params, x: Array) -> list[tuple[Stack, Pass]]:
     """Every stack and the forward pass through it, for x: (batch, n_0), with the batch as columns.
 
-    An output that mixes entries, softmax, is left out: the last state are the logits.
+    An output that mixes entries, softmax, is left out: the last state are the logits. Half
+    precision is widened after the pass.
     """
     done = []
     state = x.T
     for stack in up_to_logits(params):
-        done.append((stack, substitution.walk(stack, state)))
-        state = done[-1][1].output
+        its_pass = substitution.walk(stack, state)
+        done.append(wide((stack, its_pass)))
+        state = its_pass.output
     return done
+
+
+def wide(tree: Tree) -> Tree:
+    """Arrays of floats in float32 at least.
+
+    LAPACK has no half precision, whose squares besides overflow from 256 on.
+
+    >>> wide(jnp.ones(1, jnp.float16)).dtype
+    dtype('float32')
+    """
+    return jax.tree.map(lambda a: a.astype(jnp.promote_types(a.dtype, jnp.float32)), tree)
 
 
 def loss_adjoint(

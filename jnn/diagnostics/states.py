@@ -85,7 +85,8 @@ def variances(params: Params) -> Variances:
 def effective_rank(params: Params, x: Data) -> np.ndarray:
     """How many directions the states of a batch fill, layer by layer: exp(−Σ p ln p), p = s/Σs.
 
-    s are the singular values of the states less their mean; 0 where they do not vary.
+    s are the singular values of the states less their mean; 0 where they do not vary, NaN where
+    they overflow.
 
     Args:
       params: the network.
@@ -139,7 +140,7 @@ def layer_statistics(params: Params, x: Array) -> Statistics:
         δ = substitution.slopes(stack, its_pass)
         largest = _largest_slope(stack.activation)
         varies = jnp.max(states, 2) - jnp.min(states, 2)
-        rounding = 8 * jnp.finfo(states.dtype).eps * jnp.max(jnp.abs(states), 2)
+        rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(states), 2)
         of_stack = Statistics(
             z_mean=jnp.mean(z, axis=(1, 2)),
             z_std=jnp.std(z, axis=(1, 2)),
@@ -166,7 +167,7 @@ def _entropy_rank(states: Array) -> Array:
     s = jnp.linalg.svd(centred / jnp.where(scale > 0, scale, 1), compute_uv=False)
     p = s / jnp.maximum(jnp.sum(s, 1, keepdims=True), jnp.finfo(s.dtype).tiny)
     entropy = -jnp.sum(jax.scipy.special.xlogy(p, p), 1)
-    return jnp.where(scale[:, 0, 0] > 0, jnp.exp(entropy), 0)
+    return jnp.where(scale[:, 0, 0] == 0, 0, jnp.exp(entropy))
 
 
 @jax.jit

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from jnn import checks
 from jnn.checks import Data, Real
+from jnn.diagnostics.logits import wide
 from jnn.params import Params
 from jnn.structure import as_arrays
 from jnn.transfers import meant
@@ -52,7 +53,8 @@ def empirical_ntk(
         Θ(x, x') = Σₗ (xₗ₋₁·x'ₗ₋₁ + 1) μₗ μ'ₗᵀ.
 
     So an example costs n_{l−1} + n_N n_l numbers a layer, not n_N n_l n_{l−1}, and examples go in
-    blocks that fit. For one output Θ[..., 0, 0] is the usual matrix.
+    blocks that fit. For one output Θ[..., 0, 0] is the usual matrix. It is computed in float32 at
+    least.
 
     With sigma_w2 and sigma_b2 it is the kernel in the NTK parametrisation, which
     `jnn.theory.kernels.infinite_width` predicts: there the weights of variance σ_w²/n_{l−1} are
@@ -73,7 +75,7 @@ def empirical_ntk(
     >>> empirical_ntk(params, [[3.0]]).ravel().tolist()  # (3·3 + 1)(−1)² + (7·7 + 1)
     [60.0]
     """
-    params = as_arrays(params)
+    params = wide(as_arrays(params))
     n_0 = params[0].w.shape[2]
     scales = _scales(params, sigma_w2, sigma_b2)
     x = _batch("x", x, n_0)

@@ -9,6 +9,7 @@ from jax import Array
 
 from jnn import activations
 from jnn.checks import Data
+from jnn.diagnostics.logits import wide
 from jnn.params import Params, Stack, hidden_and_readout
 from jnn.transfers import meant
 from jnn.triangular import loops
@@ -40,7 +41,8 @@ def lsuv(params: Params, x: Data) -> Params:
     """
     params, x = check_batch(params, x)
     hidden, _ = hidden_and_readout(params)
-    scaled, deviations = _scaled(hidden, x)
+    # in float32 at least: the variance of small numbers is 0 in half precision
+    scaled, deviations = _scaled(wide(hidden), wide(x))
     std = np.concatenate([np.zeros(0), *(np.asarray(s) for s in deviations)])
     if (still := np.flatnonzero(~(std > 0))).size:
         raise ValueError(
@@ -49,7 +51,7 @@ def lsuv(params: Params, x: Data) -> Params:
         )
     # the readout may share a stack with hidden layers, whose weights are the first in it
     return tuple(
-        dataclasses.replace(stack, w=jnp.concatenate([w, stack.w[len(w) :]]))
+        dataclasses.replace(stack, w=jnp.concatenate([w.astype(stack.w.dtype), stack.w[len(w) :]]))
         for stack, w in zip(params, [*scaled, params[-1].w[:0]], strict=False)
     )
 

@@ -30,6 +30,66 @@ def test_eigenvalues_and_trace_of_the_hessian(loss, x64):
     assert abs(estimate.mean - np.trace(H)) <= 4 * estimate.standard_error
 
 
+# sizes, activation, rows, k, iterations; H has 8, 90, 82 and 20 rows and columns
+HESSIANS = {
+    "every eigenvalue twice, all of them": ([3, 2], "identity", 50, 8, 50),
+    "every eigenvalue nine times, by blocks": ([9, 9], "identity", 4, 9, 9),
+    "of rank two, by blocks": ([40, 2], "identity", 1, 5, 12),
+    "zeros of a deep network, all of them": ([2, 3, 2, 1], "relu", 1, 20, 20),
+}
+
+
+def dense_hessian(params, x, y):
+    """By NumPy's dense solver, largest size first."""
+    flat, restore = jax.flatten_util.ravel_pytree(params)
+    H = jax.hessian(lambda p: jnp.mean((jnn.predict(restore(p), x) - y) ** 2) / 2)(flat)
+    values = np.linalg.eigvalsh(np.asarray(H, np.float64))
+    return values[np.argsort(-np.abs(values), kind="stable")]
+
+
+@pytest.mark.parametrize(
+    "wide", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["float32", "float64"]
+)
+@pytest.mark.parametrize("name", HESSIANS)
+def test_repeated_eigenvalues_are_given_as_often_as_they_are_there(name, wide):
+    sizes, activation, n, k, iterations = HESSIANS[name]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n, sizes[0])), rng.normal(size=(n, sizes[-1]))
+    with jax.enable_x64(wide):
+        params = jnn.init_network_params(sizes, jax.random.key(0), activation=activation)
+        expected = dense_hessian(params, x, y)[:k]
+        found = diagnostics.top_eigenvalues(params, x, y, k=k, iterations=iterations)
+    error = 1e-9 if wide else 2e-5
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=error * abs(expected[0]))
+    assert np.all(np.diff(np.abs(found)) <= 0)
+
+
+def test_eigenvalues_of_either_sign_and_a_hessian_of_zeros():
+    # ℓ = (w_2 w_1 − 1)²/2 at 0, for the weights [[0, −1], [−1, 0]], and the readout's bias
+    saddle = jnn.from_layers([(0.0, 0.0)] * 2)
+    found = diagnostics.top_eigenvalues(saddle, [[1.0]], [[1.0]], k=4)
+    H = np.array([[0, 0, -1, 0], [0, 0, -1, 0], [-1, -1, 0, 0], [0, 0, 0, 1.0]])
+    np.testing.assert_allclose(np.sort(found), np.linalg.eigvalsh(H), atol=1e-6)
+    for iterations in (3, 50):  # by blocks, and all of it
+        found = diagnostics.top_eigenvalues(
+            saddle * 2,
+            [[1.0]],
+            [[1.0]],
+            loss=lambda p, y: 0 * jnp.sum(p),
+            k=2,
+            iterations=iterations,
+        )
+        np.testing.assert_array_equal(found, [0, 0])
+
+
+def test_what_has_not_converged_is_said():
+    params, x, y = problem([9, 9, 9, 2], "tanh", False)
+    with pytest.warns(
+        RuntimeWarning, match=r"of 3 eigenvalues have not .* after 3 iterations: .* a"
+    ):
+        diagnostics.top_eigenvalues(params, x, y, k=3, iterations=3)
+
+
 @pytest.mark.slow
 def test_the_hessian_of_a_linear_chain(x64):
     """The closed form for weights alone: biases add to the largest eigenvalue."""

@@ -85,3 +85,46 @@ def test_a_loss_of_logits_is_refused_by_a_softmax(call):
         call(softmax, X, LABELS, loss="cross_entropy")
     with pytest.raises(ValueError, match=r"loss log_loss takes .* output, identity, gives"):
         call(logits, X, LABELS, loss="log_loss")
+
+
+ANYWHERE = {
+    **OF_STATES,
+    **{n: lambda p, f=f: f(p, X, SOFT, loss="half_mse") for n, f in OF_GRADIENTS.items()},
+    "empirical_ntk": lambda p: diagnostics.empirical_ntk(p, 100 * X[:2]),  # beyond 65504
+    "diagnose": lambda p: jnn.diagnose(p, X, SOFT).log_gradients,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_half_precision_is_measured_in_float32(name, dtype):
+    """The parameters are numbers of each dtype; the states are rounded, to 11 or 8 bits."""
+    start = jnn.init_network_params([3, 6, 6, 6, 4], jax.random.key(0))
+    start = jax.tree.map(lambda a: a.astype("bfloat16").astype("float32"), start)
+    half = ANYWHERE[name](jax.tree.map(lambda a: a.astype(dtype), start))
+    assert all(leaf.dtype.itemsize > 2 for leaf in map(np.asarray, jax.tree.leaves(half)))
+    error = {"float16": 0.01, "bfloat16": 0.05}[dtype]
+    agree(ANYWHERE[name](start), half, rtol=error, atol=error)
+
+
+def test_squares_of_halves_do_not_overflow_and_small_ones_do_not_vanish():
+    x = 300 * X
+    params = jnn.from_layers([(np.eye(3), np.zeros(3))] * 3, activation="identity")
+    tiny = jax.tree.map(lambda a: (2.0**-10 * a).astype("float16"), params)
+    half = jax.tree.map(lambda a: a.astype("float16"), params)
+    assert diagnostics.noise_scale(half, x, x + 300).total == pytest.approx(
+        diagnostics.noise_scale(params, x, x + 300).total, rel=0.01
+    )
+    np.testing.assert_allclose(
+        diagnostics.mean_squared_singular_values(tiny, x), 2.0**-20, rtol=1e-6
+    )
+    np.testing.assert_allclose(diagnostics.statistics(half, x).x_std, np.std(x), rtol=1e-3)
+    scaled = jnn.lsuv(tiny, X)
+    np.testing.assert_allclose(scaled[0].w[0], np.eye(3) / np.std(X), atol=1e-3)
+
+
+def test_the_rank_of_states_that_overflow_is_no_number():
+    params = jnn.from_layers([(1e20 * np.eye(3), np.zeros(3))] * 3, activation="identity")
+    rank = diagnostics.effective_rank(params, X)
+    assert rank[0] > 2
+    assert np.isnan(rank[1:]).all()
