@@ -207,7 +207,7 @@ def floating_dtype(name: str, value: Thing) -> np.dtype:
     return dtype
 
 
-# ---- sizes, weights, variances ----
+# ---- sizes, variances ----
 
 
 def sizes(value: Thing) -> tuple[int, ...]:
@@ -238,28 +238,6 @@ def sizes(value: Thing) -> tuple[int, ...]:
                 f"layer size n_{l} is {n!r} in sizes {shown}; every size must be a positive integer"
             ) from error
     return tuple(listed)
-
-
-def row_weights(
-    weights: Data, n: int, *, name: str = "weights", dtype: Any = np.float64
-) -> np.ndarray:
-    """Weights of n rows, (n,), in a dtype: finite there, not negative, not all zero.
-
-    >>> row_weights([1, 0], 3)
-    Traceback (most recent call last):
-      ...
-    ValueError: weights has shape (2,); expected one for each row, (3,)
-    """
-    w = np.asarray(weights)
-    if not _is_real(w.dtype):
-        raise TypeError(f"{name} must hold numbers, got dtype {w.dtype}")
-    if w.shape != (n,):
-        raise ValueError(f"{name} has shape {w.shape}; expected one for each row, ({n},)")
-    with np.errstate(over="ignore"):  # what overflows in the dtype is found next
-        w = w.astype(dtype)
-    if not np.isfinite(w).all() or (w < 0).any() or not w.any():
-        raise ValueError(f"{name} must be finite, not negative and not all zero")
-    return w
 
 
 def variances(sigma_w2: Data, sigma_b2: Data) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,15 @@
 """Columns and weights made from labels and features: one-hot rows, polynomials, class weights."""
 
+import math
 from collections.abc import Mapping
 from itertools import combinations_with_replacement
-from math import comb
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Data, Real, Thing
-from jnn.metrics.classification import check_labels, classes
+from jnn.metrics.labels import as_classes, check_labels, classes
 
 _COLUMNS = 1_000_000  # of polynomial features; more are a slip of the degree
 
@@ -18,7 +18,7 @@ def one_hot(labels: Data, n_classes: int | None = None, dtype: Thing = np.float3
     """Rows of zeros with a one at the label, labels: (…) -> (…, n_classes).
 
     Args:
-      labels: integers 0 … n_classes − 1.
+      labels: integers 0 … n_classes − 1; of names, `np.unique(names, return_inverse=True)[1]`.
       n_classes: None for the largest label + 1; give it where a label may be missing from these
         data.
       dtype: of the result.
@@ -30,9 +30,10 @@ def one_hot(labels: Data, n_classes: int | None = None, dtype: Thing = np.float3
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    given = np.asarray(labels)
-    if given.size and not np.issubdtype(given.dtype, np.integer):
-        raise TypeError(f"labels hold {given.dtype}; expected integers: labels.astype(int)")
+    given = arrays.array("labels", labels)
+    if given.size and given.dtype.kind not in "biu":
+        remedy = arrays.to_labels("labels", given)
+        raise TypeError(f"labels hold {given.dtype}; expected integers: {remedy}")
     if n_classes is None:
         if given.size == 0:
             raise ValueError("there are no labels to count the classes by: give n_classes")
@@ -41,14 +42,14 @@ def one_hot(labels: Data, n_classes: int | None = None, dtype: Thing = np.float3
     if given.size and not 0 <= given.min() <= given.max() < n_classes:
         raise ValueError(
             f"labels run from {given.min()} to {given.max()}; {n_classes} classes are 0 … "
-            f"{n_classes - 1}"
+            f"{n_classes - 1}: np.unique(labels, return_inverse=True)[1] numbers them from 0"
         )
     rows = np.zeros((*given.shape, n_classes), dtype)
     np.put_along_axis(rows, given[..., None].astype(int), 1, axis=-1)
     return rows
 
 
-def polynomial_features(x: Shaped[np.ndarray, "n d"], degree: int) -> Float[np.ndarray, "n _"]:
+def polynomial_features(x: Data, degree: int) -> Float[np.ndarray, "n _"]:
     """All monomials of the columns of x from degree 1 to `degree`, without the constant.
 
     The constant is left to the bias. By degree, and within one in the order of the columns: x₁, x₂,
@@ -65,15 +66,13 @@ def polynomial_features(x: Shaped[np.ndarray, "n d"], degree: int) -> Float[np.n
     >>> polynomial_features(np.array([[2.0, 3.0]]), 2).tolist()
     [[2.0, 3.0, 4.0, 6.0, 9.0]]
     """
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"x holds {x.dtype}; expected real numbers: x.astype(float)")
+    x = arrays.numbers("x", x)
     if x.ndim != 2:
-        hint = ": reshape it, x[:, None]" if x.ndim == 1 else ""
+        hint = arrays.to_rows("x", x.shape, 1 if x.ndim == 1 else math.prod(x.shape[1:]))
         raise ValueError(f"x has shape {x.shape}; expected (n, d){hint}")
     degree = checks.integer("degree", degree, 1)
     d = x.shape[1]
-    columns = comb(d + degree, degree) - 1
+    columns = math.comb(d + degree, degree) - 1
     if columns > _COLUMNS:
         raise ValueError(
             f"degree {degree} of {d} columns makes {columns} features: lower the degree"
@@ -124,7 +123,7 @@ def class_weights(
                 f"weights is {weights!r}; it must be 'balanced', {{label: weight}} or {K} weights"
             )
         if row_weights is not None:
-            row_weights = checks.row_weights(row_weights, len(label), name="row_weights")
+            row_weights = arrays.row_weights(row_weights, len(label), name="row_weights")
         of_class = _balanced(np.bincount(label, row_weights, minlength=K))
     elif isinstance(weights, Mapping):
         if unknown := [name for name in weights if name not in range(K)]:
@@ -134,7 +133,7 @@ def class_weights(
             )
         of_class = np.array([weights.get(k, 1.0) for k in range(K)], float)
     else:
-        of_class = np.asarray(weights, float)
+        of_class = arrays.doubles("weights", weights)
     if of_class.shape != (K,) or not np.isfinite(of_class).all() or (of_class < 0).any():
         raise ValueError(
             f"weights are {of_class}; they must be {K} finite numbers of at least 0, one for each "
@@ -148,7 +147,7 @@ def class_weights(
 
 def _labels(labels: Data, n_classes: int | None) -> tuple[np.ndarray, int]:
     """The class of each row, (n,) integers from 0 to K − 1, and K."""
-    y = np.asarray(labels)
+    y = as_classes("labels", labels)
     if n_classes is not None:
         n_classes = checks.integer("n_classes", n_classes, 2)
     one_column = y.ndim == 2 and y.shape[1] == 1 and n_classes in (None, 2)

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jnn import checks, losses, targets
-from jnn.checks import Thing
-from jnn.data.splits import split
+from jnn import arrays, checks, losses, targets
+from jnn.checks import Data, Thing
+from jnn.data.splits import LEAVE_OUT, class_of_row, split
 from jnn.losses import LossLike
 from jnn.params import Params
 from jnn.precision import wide
@@ -26,7 +26,9 @@ class Rows(NamedTuple):
     weights: Any  # (n,), all positive; None for all ones
 
 
-def check_rows(params: Params, data: Thing, loss: LossLike, name: str = "data") -> Rows:
+def check_rows(
+    params: Params, data: Thing, loss: LossLike, name: str = "data", weights: Data = None
+) -> Rows:
     """(x, y) or (x, y, weights) as arrays of the parameters' dtype, or an error.
 
     Targets are kept in float32 at least (labels stay integers); rows of weight zero are left out.
@@ -36,6 +38,7 @@ def check_rows(params: Params, data: Thing, loss: LossLike, name: str = "data") 
       data: what was given.
       loss: a name or a function.
       name: what the data are called in messages.
+      weights: (n,), of data that bring none; None for theirs.
     Raises:
       ValueError: shapes do not match, there are no rows, numbers are not finite, weights are
         negative, or the loss does not go with the network's output.
@@ -52,31 +55,35 @@ def check_rows(params: Params, data: Thing, loss: LossLike, name: str = "data") 
         raise ValueError(
             f"{name} must be (x, y) or (x, y, weights){fraction}, got {type(data).__name__}{length}"
         )
-    x, y, *weights = (np.asarray(a) for a in data)
-    _check_shapes(x, y, n_0, name)
-    for what, values in (("x", x), ("y", y), *(("weights", w) for w in weights)):
-        if values.dtype.kind not in "biuf" and values.dtype != jnp.bfloat16:
-            raise TypeError(f"{what} of {name} must hold numbers, got dtype {values.dtype}")
+    if weights is not None:
+        if len(data) == 3:
+            raise ValueError("weights are given twice: beside the data and among them")
+        data = (*data, weights)
+    x, given, *given_weights = (
+        arrays.numbers(f"{what} of {name}", a)
+        for what, a in zip(("x", "y", "weights"), data, strict=False)
+    )
+    _check_shapes(x, given, n_0, name)
     dtype = jax.dtypes.canonicalize_dtype(params[0].w.dtype)
     wide_dtype = wide(dtype)
     with np.errstate(over="ignore"):  # what overflows in the parameters' dtype is found next
         x = x.astype(dtype)
-        y = y if y.ndim == 1 else y.astype(wide_dtype)
+        y = given if given.ndim == 1 else given.astype(wide_dtype)
     for what, values in (("x", x), ("y", y)):
         _check_finite(values, f"{what} of {name}")
-    targets.check_targets(loss, y, n_N)
-    if y.dtype.kind in "iu" and y.size and y.min() >= -(2**31) and y.max() < 2**31:
+    targets.check_targets(loss, given, n_N)
+    if y.dtype.kind in "biu" and y.size and y.min() >= -(2**31) and y.max() < 2**31:
         y = y.astype(np.int32)  # labels of every integer type are one program
-    if not weights:
+    if not given_weights:
         return Rows(x, y, None)
-    w = checks.row_weights(weights[0], len(x), name=f"weights of {name}", dtype=wide_dtype)
+    w = arrays.row_weights(given_weights[0], len(x), name=f"weights of {name}", dtype=wide_dtype)
     counts = w > 0
     return Rows(x, y, w) if counts.all() else Rows(x[counts], y[counts], w[counts])
 
 
 def _check_shapes(x: np.ndarray, y: np.ndarray, n_0: int, name: str) -> None:
     if x.ndim != 2 or x.shape[1] != n_0:
-        hint = ": reshape it, x[:, None]" if x.ndim == 1 and n_0 == 1 else ""
+        hint = arrays.to_rows("x", x.shape, n_0)
         raise ValueError(f"x of {name} has shape {x.shape}; this network takes (n, {n_0}){hint}")
     if len(x) == 0:
         raise ValueError(f"{name}: there are no rows, x has shape {x.shape}")
@@ -90,17 +97,23 @@ def _check_finite(values: np.ndarray, what: str) -> None:
     bad = ~np.isfinite(values)
     if bad.any():
         rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
+        missing = "; missing values (NA) are NaN, too" if np.isnan(values).any() else ""
         raise ValueError(
             f"{what} holds NaN or infinity (as {values.dtype}) in {len(rows)} of {len(values)} "
-            f"rows, first in row {rows[0]}: remove or fill them"
+            f"rows, first in row {rows[0]}: remove or fill them{missing}"
         )
 
 
-def validation_split(data: Rows, fraction: float, key: Array) -> tuple[Rows, Rows]:
-    """Training and validation rows; stratified where y holds labels.
+def validation_split(
+    data: Rows, fraction: float, key: Array, loss: LossLike = "half_mse"
+) -> tuple[Rows, Rows]:
+    """Training and validation rows; stratified where targets are classes.
+
+    Classes are labels (n,), 0 and 1 in one column, and one-hot rows. A loss that takes classes
+    needs two rows of each; to any other loss they may be mere numbers, and then are split as such.
 
     Raises:
-      ValueError: the fraction is not between 0 and 1, or a label has too few rows to be in both.
+      ValueError: the fraction is not between 0 and 1, or a class has too few rows to be in both.
       TypeError: it is not a number.
 
     >>> rows = Rows(np.zeros((10, 1)), np.zeros((10, 1)), None)
@@ -109,13 +122,17 @@ def validation_split(data: Rows, fraction: float, key: Array) -> tuple[Rows, Row
     """
     meaning = "a fraction of the data; or give arrays (x, y)"
     fraction = checks.number("validation", fraction, above=0, below=1, meaning=meaning)
-    arrays = [a for a in data if a is not None]
-    labels = data.y if data.y.ndim == 1 else None
+    columns = [a for a in data if a is not None]
+    labels = class_of_row(data.y)
+    if labels is not None and losses.resolve(loss).chance is None:
+        _, counts = np.unique(labels, return_counts=True)
+        labels = labels if counts.min() > 1 else None
     try:
-        parts = split(arrays, (1 - fraction, fraction), key, stratify=labels)
+        parts = split(columns, (1 - fraction, fraction), key, stratify=labels)
     except ValueError as error:
+        said = str(error).removesuffix(LEAVE_OUT)
         raise ValueError(
-            f"validation={fraction} cannot be split off: {error}; or give validation arrays"
+            f"validation={fraction} cannot be split off: {said}; or give validation arrays"
         ) from error
     train, validation = (Rows(*part, *[None] * (3 - len(part))) for part in parts)
     return train, validation

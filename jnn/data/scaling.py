@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jnn import checks
+from jnn import arrays
 from jnn.checks import Data, Tree
 from jnn.equality import by_value
 
@@ -45,10 +45,8 @@ def standardization(x: Data, *, weights: Data = None) -> Standardization:
     >>> standardization([[1.0, 7.0], [3.0, 7.0]])
     Standardization(mean=array([2., 7.]), scale=array([1., 1.]))
     """
-    given = np.asarray(x)
+    given = arrays.numbers("x", x)
     floating = jnp.issubdtype(given.dtype, jnp.floating)
-    if not (floating or np.issubdtype(given.dtype, np.integer)):
-        raise TypeError(f"x holds {given.dtype}; expected real numbers: x.astype(float)")
     x = given.astype(np.float64)
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"x has shape {x.shape}; expected (n, …) with at least one row")
@@ -57,7 +55,7 @@ def standardization(x: Data, *, weights: Data = None) -> Standardization:
         raise ValueError(f"x holds NaN or infinity, first in row {row}: remove or fill them")
     w = np.ones(len(x))
     if weights is not None:
-        w = checks.row_weights(weights, len(x))
+        w = arrays.row_weights(weights, len(x))
 
     counted = w > 0
     x = x[counted]
@@ -116,7 +114,8 @@ def unstandardize(s: Standardization, z: Data) -> Data:
 
 def _matched(s: Standardization, x: Data) -> tuple[Data, Data, Data]:
     """Mean, scale and x in the dtype to compute in; JAX's if any of them is JAX's, else float64."""
-    shape = np.shape(x)
+    x = arrays.traceable("x", x)
+    shape = x.shape
     of_example = np.shape(s.mean)
     if shape[len(shape) - len(of_example) :] != of_example:
         raise ValueError(

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from jnn import checks
+from jnn import arrays as gate, checks
 from jnn.checks import Data, Real
 from jnn.transfers import meant
 
@@ -32,13 +32,15 @@ def split(
     """Shuffle the rows and deal them out to parts, such as training, validation and test.
 
     Of n rows part p gets n·f_p, rounded by largest remainder so that the parts hold all n.
-    Stratified, it gets as many, and of the n_c rows of label c it gets n_c·f_p to within one row.
+    Stratified, it gets as many, and of the n_c rows of label c it gets n_c·f_p to within one row,
+    or as near to that as a row of every label in every part allows, where there is room for it.
 
     Args:
       arrays: (x, y, …), each with n rows.
       fractions: (f_1, …, f_P), positive, of sum 1.
       key: from `jax.random.key`; the same key deals the same rows.
-      stratify: (n,) labels, of each at least P.
+      stratify: (n,) labels or names, one-hot rows (n, K), or one column (n, 1); of each class at
+        least P rows.
     Returns:
       P tuples (x, y, …), one for each part.
     Raises:
@@ -64,7 +66,7 @@ def split(
 
     generator = host_generator(key)
     parts: list[list[np.ndarray]] = [[] for _ in f]
-    for label, of_label in enumerate(_deal(counts, f)):
+    for label, of_label in enumerate(_everywhere(_deal(counts, f), np.outer(counts, f))):
         rows = generator.permutation(np.flatnonzero(label_of_row == label))
         for part, dealt in zip(parts, np.split(rows, np.cumsum(of_label)[:-1]), strict=True):
             part.append(dealt)
@@ -79,7 +81,7 @@ def _columns(arrays: Sequence[Data]) -> tuple[np.ndarray, ...]:
             f"arrays is of type {type(arrays).__name__}; it must be a tuple, (x, y): one array "
             "goes as (x,)"
         )
-    columns = tuple(np.asarray(array) for array in arrays)
+    columns = tuple(gate.array(f"arrays[{i}]", given) for i, given in enumerate(arrays))
     shapes = [column.shape for column in columns]
     lengths = {shape[0] if shape else 0 for shape in shapes}
     if len(lengths) != 1 or 0 in lengths:
@@ -92,7 +94,7 @@ def _columns(arrays: Sequence[Data]) -> tuple[np.ndarray, ...]:
 
 def _shares(fractions: Sequence[Real]) -> np.ndarray:
     """The fractions, of sum 1 to the last digit."""
-    f = np.asarray(fractions, dtype=float)
+    f = gate.doubles("fractions", fractions)
     if f.ndim != 1 or not np.all(f > 0) or abs(f.sum() - 1) > 1e-6:
         raise ValueError(
             f"fractions are {fractions}; they must be positive numbers of sum 1, (0.7, 0.15, 0.15)"
@@ -104,19 +106,47 @@ def _strata(stratify: Data, n: int, parts: int) -> tuple[np.ndarray, np.ndarray]
     """The number of each row's label, and how many rows each has; one label where all are alike."""
     if stratify is None:
         return np.zeros(n, dtype=int), np.array([n])
-    labels = np.asarray(stratify)
+    given = gate.array("stratify", stratify)
+    column = given.shape == (n, 1)
+    labels = given[:, 0] if column else given
+    if given.shape[:1] == (n,) and given.ndim == 2 and not column:
+        labels = class_of_row(gate.numbers("stratify", given))
+        if labels is None:
+            raise ValueError(
+                "rows of stratify must be one-hot to be classes: give the most likely class of "
+                "each, np.argmax(stratify, axis=1)"
+            )
     if labels.shape != (n,):
         raise ValueError(
-            f"stratify has shape {labels.shape}; expected a label for each of {n} rows, ({n},)"
+            f"stratify has shape {given.shape}; expected a label for each of {n} rows, ({n},)"
         )
     names, label_of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.min() < parts:
         raise ValueError(
             f"label {names[counts.argmin()]} has only {counts.min()} of the {parts} rows that "
-            f"{parts} parts need: give more of them, merge the label with another, or leave "
-            "stratify out"
+            f"{parts} parts need: give more of them, merge the label with another{LEAVE_OUT}"
         )
     return label_of_row, counts
+
+
+LEAVE_OUT = ", or leave stratify out"  # which only who calls `split` can
+
+
+def class_of_row(y: np.ndarray) -> np.ndarray | None:
+    """The class of each row, (n,), where targets can be classes; None where they are numbers.
+
+    Integers (n,) can, and 0 and 1 in one column (n, 1) or one-hot rows (n, K).
+
+    >>> class_of_row(np.array([[0.0, 1.0], [1.0, 0.0]])).tolist()
+    [1, 0]
+    """
+    if y.ndim == 1:
+        return y if y.dtype.kind in "biu" else None
+    if y.ndim != 2 or not np.isin(y, (0, 1)).all():
+        return None
+    if y.shape[1] == 1:
+        return y[:, 0]
+    return y.argmax(axis=1) if (y.sum(axis=1) == 1).all() else None
 
 
 def _deal(counts: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -131,8 +161,28 @@ def _deal(counts: np.ndarray, f: np.ndarray) -> np.ndarray:
     totals = shares[0]
     if len(counts) > 1:
         totals = _deal(counts.sum(keepdims=True), f)[0]
+    wanted = totals - table.sum(axis=0)
     for row, share, count in zip(table, shares, counts, strict=True):
-        wanted = totals - table.sum(axis=0)
         leftover = count - row.sum()
-        row[np.lexsort((row - share, -wanted))[:leftover]] += 1
+        chosen = np.lexsort((row - share, -wanted))[:leftover]
+        row[chosen] += 1
+        wanted[chosen] -= 1
+    return table
+
+
+def _everywhere(table: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The table with a row of every label in every part that has room for all labels.
+
+    Label i lacks in part p: it gets a row there out of part q, and label j gives q one of its own
+    in p. The margins stay, and of all (j, q) those are taken that leave most near their shares.
+    """
+    table = table.copy()
+    lacking = (table == 0) & (table.sum(axis=0) >= len(table))
+    for i, p in np.argwhere(lacking):
+        over = table - shares
+        taken = np.maximum(-over[:, [p]], np.maximum(over, -over[i])) + 1
+        able = (table[i, p] == 0) & (table[:, [p]] > 1) & (table[i] > 1)
+        if able.any():
+            j, q = np.unravel_index(np.where(able, taken, np.inf).argmin(), taken.shape)
+            table[[i, i, j, j], [p, q, p, q]] += [1, -1, -1, 1]
     return table

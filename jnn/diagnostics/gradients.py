@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jnn import arrays
 from jnn.checks import Data
 from jnn.data import rows
 from jnn.diagnostics.logits import loss_adjoint, passes
@@ -70,8 +71,7 @@ def gradient_norms(
     >>> float(norms.log_biases[0] / np.log(4))
     -200.0
     """
-    data = (x, y) if weights is None else (x, y, weights)
-    checked = rows.check_rows(params, data, loss)
+    checked = rows.check_rows(params, (x, y), loss, weights=weights)
     *sizes, exponents = _norms(params, checked.x, checked.y, checked.weights, loss)
     return GradientNorms(*(scaled.log(size, exponents) for size in sizes))
 
@@ -93,7 +93,8 @@ def output_norms(params: Params, x: Data) -> np.ndarray:
     -199.0
     """
     *_, n_N = check_params(params)
-    checked = rows.check_rows(params, (x, np.zeros((len(x), n_N))), "half_mse")
+    x = arrays.numbers("x", x)
+    checked = rows.check_rows(params, (x, np.zeros((len(np.atleast_1d(x)), n_N))), "half_mse")
     return scaled.log(*_output_norms(params, checked.x))
 
 

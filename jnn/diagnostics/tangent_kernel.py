@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import wide
 from jnn.params import Params
@@ -101,10 +101,12 @@ def _scales(params: Params, sigma_w2: Real | None, sigma_b2: Real | None) -> tup
 
 
 def _batch(name: str, x: Data, n_0: int) -> Float[np.ndarray, "n n_0"]:
-    x = np.asarray(x, np.float64)
+    x = arrays.doubles(name, x)
     if x.ndim != 2 or x.shape[1] != n_0 or len(x) == 0:
+        hint = arrays.to_rows(name, x.shape, n_0)
         raise ValueError(
-            f"{name} has shape {x.shape}; expected (n, {n_0}) for this network: one example a row"
+            f"{name} has shape {x.shape}; expected (n, {n_0}) for this network, one example a row"
+            f"{hint}"
         )
     if not np.isfinite(x).all():
         raise ValueError(f"{name} must be finite")

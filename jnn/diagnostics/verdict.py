@@ -10,6 +10,7 @@ from itertools import groupby
 import jax.numpy as jnp
 import numpy as np
 
+from jnn import arrays
 from jnn.checks import Data
 from jnn.diagnostics import gradients, prediction, states
 from jnn.diagnostics.gradients import GradientNorms
@@ -140,7 +141,7 @@ def diagnose(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -
             f"the network has sizes {sizes(params)} and no hidden layer: its gradient has nowhere "
             "to vanish"
         )
-    inputs = np.asarray(x, np.float64)
+    inputs = arrays.doubles("x", x)
     predicted = prediction.log_factors(hidden, float(np.mean(inputs**2)), float(np.mean(inputs)))
     return _diagnosis(params, hidden, norms, states.statistics(params, x), *predicted)
 

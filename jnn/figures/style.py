@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
+from jnn import arrays
 from jnn.checks import Data
 
 # Okabe and Ito's colours, distinct for the colour-blind: the two that keep least contrast on white
@@ -156,9 +157,7 @@ def numbers(name: str, values: Data) -> np.ndarray:
       ValueError: they are not numbers.
     """
     try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biufV":  # V: the narrow floats of JAX
-            raise TypeError(f"dtype {array.dtype}")
-        return array.astype(np.float64)
+        return arrays.doubles(name, values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+        reason = str(error).removeprefix(f"{name} must hold numbers, got ")
+        raise ValueError(f"{name} must be an array of numbers: {reason}") from error

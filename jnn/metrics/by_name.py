@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jnn import checks, losses, targets
+from jnn import arrays, checks, losses, targets
 from jnn.activations import ActivationLike
 from jnn.checks import Data
 from jnn.metrics import formulas
-from jnn.metrics.classification import check_labels
+from jnn.metrics.labels import check_labels
 from jnn.outputs import kind_of_output
 from jnn.precision import wide
 
@@ -168,7 +168,7 @@ got 0.3 to 17.0
     """
     evaluated = resolve(metric, output)
     name = name_of(metric)
-    y = np.asarray(targets)
+    y = arrays.numbers("targets", targets)
     try:
         if isinstance(metric, (str, losses.Loss)):
             _check_known(metric, n_out, y, output)

@@ -1,4 +1,4 @@
-"""Classes: which one a row stands for, and a report of how well they are told apart."""
+"""A report of how well classes are told apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,82 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Data, Real
 from jnn.equality import by_value
+from jnn.metrics.labels import as_classes, check_labels, classes
+from jnn.params import Stack
 
 _PRINTED = 20  # up to so many classes the confusion matrix is printed
-
-
-def classes(rows: Data, threshold: Real) -> Data:
-    """The class of each row, (n,): a label as it is, else the largest of its columns.
-
-    One column tells two classes apart by a threshold.
-
-    Args:
-      rows: NumPy's or JAX's, (n,) or (n, n_N).
-      threshold: 0 for logits, ½ for targets and probabilities.
-
-    >>> classes(np.array([[2.0, 1.0], [0.0, 4.0]]), 0.0).tolist()
-    [0, 1]
-    >>> classes(np.array([[-1.0], [3.0]]), 0.0).tolist()
-    [0, 1]
-    """
-    if rows.ndim == 1:
-        return rows.astype(int)
-    if rows.shape[1] == 1:
-        return (rows[:, 0] > threshold).astype(int)
-    return rows.argmax(axis=1)
-
-
-def check_labels(y: np.ndarray, n_out: int | None) -> None:
-    """Raise on targets that are not classes.
-
-    Classes are labels (n,), or rows (n, n_out): of probabilities, or of one 0 or 1.
-
-    Args:
-      y: the targets.
-      n_out: outputs that tell the classes apart; None if any number of them may.
-    Raises:
-      ValueError: the shape does not match, labels are not integers or out of range, rows are not
-        probabilities.
-
-    >>> check_labels(np.array([0, 1, 3]), 3)
-    Traceback (most recent call last):
-      ...
-    ValueError: labels run from 0 to 3; 3 classes are 0 … 2
-    """
-    if y.ndim == 1:
-        _check_labels(y, n_out)
-    elif y.ndim != 2 or y.shape[1] == 0 or y.shape[1] != (n_out or y.shape[1]):
-        expected = f"({len(y)}, {n_out or 'K'})" if y.ndim else "(n, K)"
-        raise ValueError(
-            f"targets have shape {y.shape}; classes are labels, shape (n,), or rows, shape "
-            f"{expected}"
-        )
-    elif y.shape[1] == 1:
-        if not np.isin(y, (0, 1)).all():
-            raise ValueError(
-                f"the targets of one output must be 0 or 1 to be classes, got {y.min()} to "
-                f"{y.max()}"
-            )
-    # bfloat16 rows too
-    elif not ((y >= 0).all() and np.allclose(y.sum(axis=1, dtype=float), 1, atol=1e-2)):
-        raise ValueError(
-            "rows of targets must be one-hot, or probabilities that sum to 1, to be classes"
-        )
-
-
-def _check_labels(labels: np.ndarray, n_out: int | None) -> None:
-    if labels.dtype.kind not in "biu":
-        hint = ", or y[:, None] of 0 and 1" if n_out == 1 else ""
-        raise ValueError(f"labels must be integers, got {labels.dtype}: use y.astype(int){hint}")
-    if labels.size == 0:
-        return
-    K = None if n_out is None else max(n_out, 2)
-    if labels.min() < 0 or (K is not None and labels.max() >= K):
-        allowed = f"{K} classes are 0 … {K - 1}" if K else "they start from 0"
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; {allowed}")
 
 
 class Averages(NamedTuple):
@@ -148,7 +79,7 @@ def classification_report(
       threshold: of one column of predictions: 0 for logits, 0.5 for probabilities.
     Raises:
       ValueError: shapes do not match, there are no rows, labels are not integers from 0 to K − 1.
-      TypeError: weights or threshold are not numbers.
+      TypeError: weights or threshold are not numbers, or a network was given in place of targets.
       ImportError: scikit-learn is not installed.
 
     >>> print(classification_report([0, 0, 1, 1], [0, 0, 0, 1], labels=["cat", "dog"]))
@@ -170,10 +101,10 @@ def classification_report(
             'classification_report needs scikit-learn: pip install "jnn[sklearn]"'
         ) from error
     threshold = checks.number("threshold", threshold)
-    y, p, names = _paired(np.asarray(targets), np.asarray(predictions), labels, threshold)
+    y, p, names = _paired(*_arrays(targets, predictions), labels, threshold)
     w = None
     if weights is not None:
-        w = checks.row_weights(weights, len(y))
+        w = arrays.row_weights(weights, len(y))
         counted = w > 0
         y, p, w = y[counted], p[counted], w[counted]
     return _report(reference, y, p, w, names)
@@ -200,6 +131,23 @@ def _report(
         weighted=weighted,
         accuracy=float(reference.accuracy_score(y, p, sample_weight=w)),
     )
+
+
+def _arrays(targets: Data, predictions: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and predictions as arrays of numbers; names are numbered for both at once."""
+    if isinstance(targets, tuple) and targets and isinstance(targets[0], Stack):
+        raise TypeError(
+            "targets is a network; the report compares targets with predictions: "
+            "classification_report(y, jnn.predict(params, x))"
+        )
+    y = as_classes("targets", targets)
+    p = arrays.array("predictions", predictions)
+    if y.dtype.kind in "OSUT" and p.dtype.kind in "OSUT" and y.shape == p.shape:
+        raise ValueError(
+            f"labels must be integers, got {y.dtype}: number the names of both at once, "
+            "y, p = np.unique([y, p], return_inverse=True)[1]"
+        )
+    return y, arrays.numbers("predictions", p)
 
 
 def _paired(

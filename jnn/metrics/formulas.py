@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Real, Shaped
 
-from jnn import losses
-from jnn.metrics.classification import classes
+from jnn import arrays, losses
+from jnn.checks import Data
+from jnn.metrics.labels import classes
 from jnn.precision import wide
 
 Predictions: TypeAlias = Float[Array, "n n_N"]
@@ -35,6 +36,7 @@ def accuracy(
     >>> float(accuracy(jnp.array([[2.0, 1.0], [0.0, 4.0]]), jnp.array([0, 0])))
     0.5
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     right = classes(targets, 0.5) == _predicted(predictions, threshold)
     return _average(right, _shares(predictions, weights))
 
@@ -48,6 +50,7 @@ def balanced_accuracy(
     >>> float(balanced_accuracy(p, jnp.array([0, 0, 0, 1])))
     0.5
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     true = classes(targets, 0.5)
     # one output tells two classes apart
     members = true[:, None] == jnp.arange(max(predictions.shape[1], 2))[None]
@@ -67,6 +70,7 @@ def top_5_accuracy(predictions: Predictions, targets: Targets, weights: Weights 
     >>> float(top_5_accuracy(jnp.arange(14.0).reshape(2, 7), jnp.array([0, 6])))
     0.5
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     if predictions.shape[1] <= 5:
         raise ValueError(
             f"5 of {predictions.shape[1]} outputs always hold the target: it takes more than 5 to "
@@ -98,6 +102,7 @@ def r2(predictions: Predictions, targets: Targets, weights: Weights = None) -> A
     >>> float(r2(jnp.array([[1.0], [2.0], [4.0]]), jnp.array([[1.0], [2.0], [3.0]])))
     0.5
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     p, y, w = _wide(predictions, targets, weights)
     return _explained(jnp.sum(w * (y - p) ** 2, axis=0), _variation(y, w))
 
@@ -110,6 +115,7 @@ def explained_variance(
     >>> float(explained_variance(jnp.array([[3.0], [4.0]]), jnp.array([[1.0], [2.0]])))
     1.0
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     p, y, w = _wide(predictions, targets, weights)
     return _explained(_variation(y - p, w), _variation(y, w))
 
@@ -120,6 +126,7 @@ def max_error(predictions: Predictions, targets: Targets, weights: Weights = Non
     >>> float(max_error(jnp.array([[3.0], [4.0]]), jnp.array([[1.0], [5.0]])))
     2.0
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     p, y, w = _wide(predictions, targets, weights)
     return jnp.max(jnp.where(w > 0, jnp.abs(y - p), 0))
 
@@ -133,12 +140,20 @@ def mean_loss(
     >>> float(mean_loss(loss, jnp.array([[3.0], [4.0]]), jnp.array([[1.0], [4.0]])))
     2.0
     """
+    predictions, targets, weights = _given(predictions, targets, weights)
     p = _widened(predictions)
     w = None if weights is None else weights.astype(p.dtype)
     return losses.mean_loss(loss, p, targets, w)
 
 
 # ---- sums ----
+
+
+def _given(predictions: Data, targets: Data, weights: Data) -> tuple[Array, Array, Array | None]:
+    """The same as JAX's arrays: a metric is called on what a user holds, too."""
+    p = jnp.asarray(arrays.traceable("predictions", predictions))
+    y = jnp.asarray(arrays.traceable("targets", targets))
+    return p, y, None if weights is None else jnp.asarray(arrays.traceable("weights", weights))
 
 
 def _shares(predictions: Array, weights: Array | None) -> Array:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.activations import ACTIVATIONS, Activation
 from jnn.checks import Data
 from jnn.equality import by_value
@@ -163,9 +163,9 @@ def monotone_floor(x: Data, y: Data, weights: Data = None) -> Floor:
     >>> monotone_floor([-1, 0, 1], [1, 0, 1]).sup
     0.5
     """
-    x = np.asarray(x, np.float64)
-    y = np.asarray(y, np.float64)
-    w = np.ones(x.shape) if weights is None else np.asarray(weights, np.float64)
+    x = arrays.doubles("x", x)
+    y = arrays.doubles("y", y)
+    w = np.ones(x.shape) if weights is None else arrays.doubles("weights", weights)
     if x.ndim != 1 or not x.shape == y.shape == w.shape or x.size == 0:
         raise ValueError(
             f"x, y and weights have shapes {x.shape}, {y.shape} and {w.shape}; expected one shape "

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, loggamma, polygamma, psi
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
 
@@ -86,7 +86,7 @@ def relu_distribution(x: Data, sizes: Sequence[int]) -> Distribution:
     0.4162
     """
     n = checks.sizes(sizes)
-    x = np.asarray(x, np.float64)
+    x = arrays.doubles("x", x)
     if not np.isfinite(x).all():
         raise ValueError(f"x must be finite, got {x}")
     law = relu_law(n)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
 from jnn.equality import by_value
@@ -85,8 +85,8 @@ def infinite_width(
 
 
 def _inputs(x: Data, x2: Data) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
-    x = np.asarray(x, np.float64)
-    x2 = x if x2 is None else np.asarray(x2, np.float64)
+    x = arrays.doubles("x", x)
+    x2 = x if x2 is None else arrays.doubles("x2", x2)
     if x.ndim != 2 or x2.ndim != 2 or x.shape[1] != x2.shape[1] or 0 in x.shape + x2.shape:
         raise ValueError(
             f"x and x2 have shapes {x.shape} and {x2.shape}; expected (n, n_0) and (m, n_0): one "

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import hyp2f1
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Data, Real, Thing
 from jnn.equality import by_value
 
@@ -53,7 +53,7 @@ def learning_curve(t: Data, s: Real, a0: Real, layers: int = 2) -> Data:
     >>> learning_curve([0.5, 1, 2], s=3, a0=0.01).round(6).tolist()
     [0.188842, 1.723002, 2.994499]
     """
-    t = np.asarray(t, np.float64)
+    t = arrays.doubles("t", t)
     allowed = (t >= 0) & (t < np.inf)
     if not np.all(allowed):
         raise ValueError(f"t holds {t[~allowed].flat[0]}; times must be finite and at least 0")
@@ -97,7 +97,7 @@ def learning_time(a: Data, s: Real, a0: Real, layers: int = 2) -> Data:
     >>> [t.round(6).item() for t in chains]
     [0.549306, 2.493403, 32.144391]
     """
-    a = np.asarray(a, np.float64)
+    a = arrays.doubles("a", a)
     s, a0 = _strengths(s, a0)
     layers = checks.integer("layers", layers, 1, meaning="how many layers have weights")
     if not np.all((a >= a0) & (a <= s)):

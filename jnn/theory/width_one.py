@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jnn import activations, checks
+from jnn import activations, arrays, checks
 from jnn.activations import ActivationLike, Elementwise
 from jnn.checks import Data, Real, Thing
 from jnn.theory.gaussian import double
@@ -30,7 +30,7 @@ def log_gradient_bound(w: Data, activation: ActivationLike = "sigmoid") -> float
     >>> round(float(np.exp(log_gradient_bound([1.0, 1.0, 2.0]))), 8), 2 * 4**-3
     (0.03125, 0.03125)
     """
-    w = np.asarray(w, np.float64)
+    w = arrays.doubles("w", w)
     if w.ndim != 1:
         raise ValueError(f"w has shape {w.shape}; expected (H,): one weight for each hidden layer")
     if not np.isfinite(w).all():

@@ -42,7 +42,7 @@ def evaluate(
     {'mse': 2.0, 'max_error': 2.0}
     """
     every = several(metrics)
-    x, y, w = check_rows(params, data if weights is None else (*data, weights), _of_anything)
+    x, y, w = check_rows(params, data, _of_anything, weights=weights)
     output = params[-1].activation
     functions = {name_of(metric): resolve(metric, output) for metric in every}
     if len(functions) < len(every):

@@ -60,11 +60,7 @@ def solve_readout(params: Params, data: Data, *, weights: Data = None, l2: Real 
     if last.activation != "identity":
         raise ValueError(f"the last layer has activation {last.activation!r}; {_LINEAR}")
     l2 = checks.number("l2", l2, least=0)
-    if weights is not None:
-        if len(data) != 2:
-            raise ValueError("weights are given twice: beside the data and among them")
-        data = (*data, weights)
-    rows = check_rows(params, data, "mse")
+    rows = check_rows(params, data, "mse", weights=weights)
     hidden, _ = hidden_and_readout(params)
     X = np.asarray(predict(hidden, rows.x) if hidden else rows.x, np.float64)
     if not np.isfinite(X).all():

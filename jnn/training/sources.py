@@ -36,7 +36,8 @@ def check_start(params: Thing) -> Params:
     params = as_arrays(params)
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params)):
         raise TypeError(
-            "fit compiles itself and looks at its data: call it outside of jit, grad and vmap"
+            "params are traced, but fit compiles itself and looks at its data: call it outside of "
+            "jit, grad and vmap"
         )
     if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params))):
         raise ValueError(
@@ -64,7 +65,7 @@ def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) 
     if _is_fraction(validation):
         assert isinstance(train, Rows)  # a stream with a fraction was refused
         train, held = validation_split(
-            train, validation, jax.random.fold_in(checks.key(plan.key), 1)
+            train, validation, jax.random.fold_in(checks.key(plan.key), 1), plan.loss
         )
     elif validation is not None:
         held = check_rows(params, validation, plan.loss, "validation")

@@ -25,7 +25,7 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from jnn import checks
+from jnn import arrays, checks
 from jnn.checks import Tree
 from jnn.triangular import loops, parallel
 from jnn.triangular.method import fastest
@@ -64,9 +64,11 @@ def deep(layer: Layer, *, backprop: str = "auto", all_states: bool = False) -> C
 
     def network(p: Tree, x: Tree, *shared: Tree) -> Any:
         depth = _depth(p)
-        leaves, structure = jax.tree.flatten(x)
+        leaves, structure = jax.tree.flatten(
+            jax.tree.map(lambda leaf: arrays.traceable("x", leaf), x)
+        )
         f = _OnVectors(layer, structure, tuple(np.shape(leaf) for leaf in leaves))
-        x, _ = ravel_pytree(x)
+        x, _ = ravel_pytree(leaves)
         _check_layer(f, p, x, shared)
         method = fastest(depth, x.size) if backprop == "auto" else backprop
         if method == "autodiff":

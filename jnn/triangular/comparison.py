@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from jnn import losses, targets
+from jnn import arrays, losses, targets
 from jnn.checks import Data
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
@@ -149,7 +149,7 @@ def crosscheck(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse")
 
 def _example(params: Params, x: Data, y: Data, loss: LossLike) -> tuple[Array, Array]:
     """x and y in float64 (a label stays an integer), or an error."""
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = arrays.numbers("x", x), arrays.numbers("y", y)
     check_example(params, x)
     n_N = sizes(params)[-1]
     label = y.ndim == 0 and y.dtype.kind in "iu"

@@ -1,9 +1,11 @@
 """What a network is given: one example or a batch, of the right shape and in its dtype."""
 
+import math
+
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
+from jnn import arrays
 from jnn.checks import Data
 from jnn.params import Params
 from jnn.structure import as_arrays
@@ -22,12 +24,15 @@ def check_example(params: Params, x: Data) -> tuple[Params, Array]:
     """
     params = as_arrays(params)
     n_0 = params[0].w.shape[2]
-    shape = np.shape(x)
+    x = arrays.traceable("x", x)
+    shape = x.shape
     if shape != (n_0,):
         is_batch = len(shape) == 2 and shape[1] == n_0
         hint = "; for a batch use predict, or jax.vmap" if is_batch else ""
+        if len(shape) != 1 and not is_batch and math.prod(shape) == n_0:
+            hint = f": {arrays.remedy('x', '.reshape(-1)')}"
         raise ValueError(f"x has shape {shape}; one example for this network is ({n_0},){hint}")
-    return params, _numbers(x, params[0].w.dtype)
+    return params, jnp.asarray(x, params[0].w.dtype)
 
 
 def check_batch(params: Params, x: Data) -> tuple[Params, Array]:
@@ -39,16 +44,11 @@ def check_batch(params: Params, x: Data) -> tuple[Params, Array]:
     """
     params = as_arrays(params)
     n_0 = params[0].w.shape[2]
-    shape = np.shape(x)
+    x = arrays.traceable("x", x)
+    shape = x.shape
     if len(shape) != 2 or shape[1] != n_0:
-        hint = "; for one example use forward, or x[None, :]" if shape == (n_0,) else ""
+        hint = arrays.to_rows("x", shape, n_0)
+        if shape == (n_0,):
+            hint = f"; for one example use forward, or {arrays.remedy('x', '[None, :]')}"
         raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
-    return params, _numbers(x, params[0].w.dtype)
-
-
-def _numbers(x: Data, dtype: jnp.dtype) -> Array:
-    """x in a dtype; complex numbers would lose a part, and objects turn NaN, without a word."""
-    x = x if isinstance(x, Array) else np.asarray(x)
-    if not (jnp.issubdtype(x.dtype, jnp.floating) or x.dtype.kind in "biu"):
-        raise TypeError(f"x must hold real numbers, got dtype {x.dtype}")
-    return jnp.asarray(x, dtype)
+    return params, jnp.asarray(x, params[0].w.dtype)

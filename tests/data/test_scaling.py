@@ -161,7 +161,7 @@ BAD_STANDARDIZATIONS = {
     "infinity": (([np.inf, 1.0],), {}, ValueError, "first in row 0"),
     "empty": ((np.ones((0, 3)),), {}, ValueError, r"shape \(0, 3\)"),
     "a number": ((3.0,), {}, ValueError, r"shape \(\)"),
-    "words": ((["a", "b"],), {}, TypeError, "expected real numbers"),
+    "words": ((["a", "b"],), {}, TypeError, "x must hold numbers, got dtype <U1"),
     "complex": (([1j],), {}, TypeError, "complex128"),
     "few weights": (
         ([1.0, 2.0],),

@@ -219,13 +219,13 @@ ROWS = np.eye(3)
             "accuracy",
             1,
             np.array([0.0, 1.0]),
-            r"labels must be integers, got float64: use y.astype\(int\), or y\[",
+            r"labels must be integers, got float64: use y.astype\(int\), .*, or y\[",
         ),
         (
             "accuracy",
             3,
             np.array([0.0, 1.0]),
-            r"labels must be integers, got float64: use y.astype\(int\)$",
+            r"labels must be integers, got float64: use y.astype\(int\), .* frame$",
         ),
         ("balanced_accuracy", 3, np.array([-1, 1]), "labels run from -1 to 1; 3 classes are 0 … 2"),
         (

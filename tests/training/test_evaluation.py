@@ -120,7 +120,7 @@ def test_bfloat16_is_summed_in_float32():
         ((X[:, :1], np.zeros((6, 1))), "mse", None, r"this network takes \(n, 2\)"),
         ((X, np.full((6, 1), np.nan)), "mse", None, "holds NaN or infinity"),
         ((X, np.zeros((6, 1))), "mse", -np.ones(6), "not negative"),
-        ((X, np.zeros((6, 1)), np.ones(6)), "mse", np.ones(6), "of length 4"),
+        ((X, np.zeros((6, 1)), np.ones(6)), "mse", np.ones(6), "weights are given twice"),
         ((X, np.zeros((6, 1))), ("mse", "R2"), None, "unknown metric 'R2'"),
         ((X, np.full((6, 1), 0.3)), "accuracy", None, "must be 0 or 1"),
         ((X, np.zeros((6, 1))), ("mse", "mse"), None, r"metrics \['mse', 'mse'\] share a name"),

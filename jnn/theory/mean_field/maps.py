@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import elementwise
 
-from jnn import activations, checks
+from jnn import activations, arrays, checks
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
 from jnn.theory import gaussian
@@ -53,7 +53,7 @@ def correlation_map(
     0.677548
     """
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
-    c = np.asarray(c, np.float64)
+    c = arrays.doubles("c", c)
     if not np.all(np.abs(c) <= 1):
         raise ValueError(f"c is {c}; it must be from −1 to 1: a correlation")
     if q is None:
@@ -190,7 +190,7 @@ def check_point(activation: ActivationLike, sigma_w2: Data, sigma_b2: Data) -> t
 
 
 def _lengths(q: Data) -> np.ndarray:
-    q = np.asarray(q, np.float64)
+    q = arrays.doubles("q", q)
     if not np.all(q >= 0):
         raise ValueError(f"q is {q}; it must be at least 0: a mean square")
     return q
