@@ -25,6 +25,7 @@ TESTS = ROOT / "tests"
 # One row a chapter, from the ground up; a chapter imports chapters of lower floors only.
 CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
+    "memory": 0,  # what the machine can hold
     "activations": 1,  # h and h', by name
     "optimizers": 1,  # updates, by name
     "outputs": 2,  # what a readout may apply
