@@ -39,22 +39,6 @@ class Activation(NamedTuple):
     probability: bool  # whether h(z) lies in (0, 1) and is read as a probability
 
 
-def _sigmoid_slope_of_value(s: Array) -> Array:
-    return s * (1 - s)
-
-
-def _sigmoid_slope(z: Array) -> Array:
-    return _sigmoid_slope_of_value(jax.nn.sigmoid(z))
-
-
-def _tanh_slope_of_value(t: Array) -> Array:
-    return 1 - t * t
-
-
-def _tanh_slope(z: Array) -> Array:
-    return _tanh_slope_of_value(jnp.tanh(z))
-
-
 def _elu(z: Array, scale: float, alpha: float) -> Array:
     # expm1 only ever sees z ≤ 0: an overflow in the branch not taken would turn the derivative into
     # NaN. And not by minimum(z, 0), whose derivative at 0 is ½ to JAX.
@@ -65,12 +49,22 @@ def _elu_slope(z: Array, scale: float, alpha: float) -> Array:
     return scale * jnp.where(z > 0, 1.0, alpha * jnp.exp(jnp.where(z > 0, 0.0, z)))
 
 
-def _leaky(z: Array, below: float) -> Array:
-    return jnp.where(z > 0, z, below * z)
+def _relu(z: Array) -> Array:
+    return jnp.where(z <= 0, 0.0, z)  # 0 at −∞, and NaN stays NaN
 
 
 def _leaky_slope(z: Array, below: float) -> Array:
     return jnp.where(z > 0, 1.0, jnp.full_like(z, below))
+
+
+def _near(z: Array) -> Array:  # beyond ±1000 even float64's e^z is 0, and its products 0 · ∞
+    return jnp.clip(z, -1e3, 1e3)
+
+
+def _gated(z: Array, gate: Elementwise) -> Array:
+    """z g(z) of a gate that goes from 0 to 1; beyond ±1000, and at ±∞, 0 or z."""
+    near = _near(z)
+    return jnp.where(jnp.abs(z) < 1e3, near * gate(near), _relu(z))
 
 
 def _normal_cdf(z: Array) -> Array:
@@ -78,36 +72,36 @@ def _normal_cdf(z: Array) -> Array:
 
 
 def _gelu_slope(z: Array) -> Array:
+    z = _near(z)
     return _normal_cdf(z) + z * jnp.exp(-0.5 * z * z) / np.sqrt(2 * np.pi).item()
 
 
 def _silu_slope(z: Array) -> Array:
-    s = jax.nn.sigmoid(z)
+    z, s = _near(z), jax.nn.sigmoid(z)
     return s * (1 + z * (1 - s))
 
 
-def _mish(z: Array) -> Array:  # Misra 2019
+def _mish_gate(z: Array) -> Array:  # Misra 2019: tanh(softplus(z)), with softplus(z) = −log r
     s, r = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
-    return z * (s * (1 + r) / (1 + r * r))  # z tanh(softplus(z)), with softplus(z) = −log r
+    return s * (1 + r) / (1 + r * r)
 
 
 def _mish_slope(z: Array) -> Array:  # to 3 ε; by 1 − tanh² 7 bits are lost at z = 16
-    s, r = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
+    z, s, r = _near(z), jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
     return (s * (1 + r) + 4 * s * r * r / (1 + r * r) * z) / (1 + r * r)
 
 
-def _hard_tanh_slope(z: Array) -> Array:
-    return jnp.where(jnp.abs(z) <= 1, jnp.ones_like(z), 0.0)
+def _softsign(z: Array) -> Array:
+    z = jnp.clip(z, jnp.finfo(z.dtype).min, jnp.finfo(z.dtype).max)  # ∞/∞ is NaN
+    return z / (1 + jnp.abs(z))
 
 
 _SELU = {"scale": 1.0507009873554805, "alpha": 1.6732632423543772}  # Klambauer et al. 2017
 _LECUN = 1.7159  # LeCun et al. 1998: maps ±1 to ±1 and has its largest curvature there
 
 
-def _slopes_of_leaky(below: float) -> tuple[Elementwise, Elementwise]:
-    slope = partial(_leaky_slope, below=below)
-    return slope, slope  # the value has the sign of z, which is all that it takes
-
+# slopes of values, too: a value has the sign of z, which is all that they take
+_RELU, _LEAKY = (partial(_leaky_slope, below=below) for below in (0.0, 0.01))
 
 # value, slope, slope of value; start, monotone, kinks, family, probability
 ACTIVATIONS: dict[str, Activation] = {
@@ -115,18 +109,19 @@ ACTIVATIONS: dict[str, Activation] = {
         lambda z: z, jnp.ones_like, jnp.ones_like, "glorot_uniform", True, (), "affine", False
     ),
     "sigmoid": Activation(
-        jax.nn.sigmoid, _sigmoid_slope, _sigmoid_slope_of_value,
+        jax.nn.sigmoid, lambda z: jax.nn.sigmoid(z) * (1 - jax.nn.sigmoid(z)),
+        lambda s: s * (1 - s),
         "glorot_uniform", True, (), None, True
     ),
     "tanh": Activation(
-        jnp.tanh, _tanh_slope, _tanh_slope_of_value, "glorot_uniform", True, (), None, False
+        jnp.tanh, lambda z: 1 - jnp.tanh(z) ** 2, lambda t: 1 - t * t,
+        "glorot_uniform", True, (), None, False
     ),
     "relu": Activation(
-        partial(_leaky, below=0.0), *_slopes_of_leaky(0.0),
-        "he_uniform", True, (0.0,), "relu", False
+        _relu, _RELU, _RELU, "he_uniform", True, (0.0,), "relu", False
     ),
     "leaky_relu": Activation(
-        partial(_leaky, below=0.01), *_slopes_of_leaky(0.01),
+        lambda z: jnp.where(z > 0, z, 0.01 * z), _LEAKY, _LEAKY,
         "he_uniform", True, (0.0,), "relu-like", False
     ),
     "elu": Activation(
@@ -138,32 +133,37 @@ ACTIVATIONS: dict[str, Activation] = {
         "lecun_normal", True, (0.0,), "relu-like", False
     ),
     "gelu": Activation(
-        lambda z: z * _normal_cdf(z), _gelu_slope, None, "he_uniform", False, (), None, False
+        partial(_gated, gate=_normal_cdf), _gelu_slope, None,
+        "he_uniform", False, (), None, False
     ),
     "silu": Activation(
-        lambda z: z * jax.nn.sigmoid(z), _silu_slope, None, "he_uniform", False, (), None, False
+        partial(_gated, gate=jax.nn.sigmoid), _silu_slope, None,
+        "he_uniform", False, (), None, False
     ),
-    "mish": Activation(_mish, _mish_slope, None, "he_uniform", False, (), None, False),
+    "mish": Activation(
+        partial(_gated, gate=_mish_gate), _mish_slope, None, "he_uniform", False, (), None, False
+    ),
     "softplus": Activation(
         lambda z: jnp.logaddexp(z, 0.0), jax.nn.sigmoid, None,
         "glorot_uniform", True, (), "relu-like", False
     ),
     "softsign": Activation(
-        lambda z: z / (1 + jnp.abs(z)), lambda z: 1 / (1 + jnp.abs(z)) ** 2, None,
+        _softsign, lambda z: (1 / (1 + jnp.abs(z))) ** 2, None,
         "glorot_uniform", True, (), None, False
     ),
     "erf": Activation(
-        erf, lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-z * z), None,
+        lambda z: erf(_near(z)),
+        lambda z: 2 / np.sqrt(np.pi).item() * jnp.exp(-(_near(z) ** 2)), None,
         "glorot_uniform", True, (), None, False
     ),
     "hard_tanh": Activation(
-        jax.nn.hard_tanh, _hard_tanh_slope, None,
+        jax.nn.hard_tanh, lambda z: jnp.where(jnp.abs(z) <= 1, jnp.ones_like(z), 0.0), None,
         "glorot_uniform", True, (-1.0, 1.0), None, False
     ),
     "lecun_tanh": Activation(
         lambda z: _LECUN * jnp.tanh(2 / 3 * z),
-        lambda z: _LECUN * 2 / 3 * _tanh_slope(2 / 3 * z),
-        lambda x: _LECUN * 2 / 3 * _tanh_slope_of_value(x / _LECUN),
+        lambda z: _LECUN * 2 / 3 * (1 - jnp.tanh(2 / 3 * z) ** 2),
+        lambda x: _LECUN * 2 / 3 * (1 - (x / _LECUN) ** 2),
         "glorot_uniform", True, (), None, False
     ),
     "sin": Activation(jnp.sin, jnp.cos, None, "glorot_uniform", False, (), None, False),

@@ -67,7 +67,7 @@ def integer(
         raise TypeError(sentence)
     try:
         whole = operator.index(value)
-    except TypeError as error:  # an array of floats, or of no integer that is known when tracing
+    except TypeError as error:  # an array of floats, or a tracer
         raise TypeError(sentence) from error
     if (low is not None and whole < low) or (high is not None and whole > high):
         raise ValueError(sentence)
@@ -144,7 +144,7 @@ def known(kind: str, name: Thing, names: Iterable[str], *, otherwise: str = "") 
     names = list(names)
     if not isinstance(name, str) or name not in names:
         also = f", or {otherwise}" if otherwise else ""
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(names)}{also}")
+        raise ValueError(f"unknown {kind} {_shown(name)}; known: {', '.join(names)}{also}")
     return name
 
 
@@ -294,14 +294,20 @@ def renamed(**now: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 # ---- words ----
 
 
+def short(text: str) -> str:
+    """A text of whatever length, short enough to be read."""
+    return text if len(text) <= 200 else f"{text[:160]} … {text[-20:]}"
+
+
 def _sentence(name: str, value: Thing, allowed: str, meaning: str = "") -> str:
     return f"{name} is {_shown(value)}; it must be {allowed}" + (f": {meaning}" if meaning else "")
 
 
 def _shown(value: Thing) -> str:
-    """What came, short enough to be read."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:160]} … {text[-20:]}"
+    try:
+        return short(repr(value))
+    except ValueError:  # thousands of digits
+        return f"a huge {type(value).__name__}"
 
 
 def _is_bool(value: Thing) -> bool:

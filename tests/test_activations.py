@@ -96,6 +96,44 @@ def test_second_derivatives_agree_and_stay_finite(name, x64):
     assert np.all(np.isfinite(first))
 
 
+# h(−∞), h'(−∞), h(∞), h'(∞)
+AT_INFINITY = {
+    "identity": (-np.inf, 1, np.inf, 1),
+    "sigmoid": (0, 0, 1, 0),
+    "leaky_relu": (-np.inf, 0.01, np.inf, 1),
+    "elu": (-1, 0, np.inf, 1),
+    "selu": (-SELU[0] * SELU[1], 0, np.inf, SELU[0]),
+    "lecun_tanh": (-1.7159, 0, 1.7159, 0),
+    "sin": (np.nan,) * 4,  # has no limit
+    **dict.fromkeys(("relu", "gelu", "silu", "mish", "softplus"), (0, 0, np.inf, 1)),
+    **dict.fromkeys(("tanh", "softsign", "erf", "hard_tanh"), (-1, 0, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", VALUES)
+def test_values_and_both_derivatives_are_right_at_the_ends_of_the_floats(name, dtype, x64):
+    h, info = activations.resolve(name), jnp.finfo(dtype)
+    derivatives = (jax.grad(h.value), jax.grad(h.slope), jax.grad(jax.grad(h.value)))
+
+    @jax.jit
+    def at(z):
+        return [h.value(z), h.slope(z), *(jax.vmap(f)(z) for f in derivatives)]
+
+    # numbers whose squares are ∞ and whose inverses 0, among them
+    large = [0.0, float(info.tiny), 1e4, 2 * float(info.max) ** 0.5, float(info.max) / 2]
+    z = np.array([-np.inf, np.inf, float(info.min), float(info.max), *large, *np.negative(large)])
+    value, slope, by_autodiff, *second = map(np.asarray, at(jnp.asarray(z, dtype)))
+    low, slope_low, high, slope_high = AT_INFINITY[name]
+    close = {"rtol": 4 * float(info.eps), "atol": float(info.eps)}
+    np.testing.assert_allclose(value[:2], [low, high], **close)
+    np.testing.assert_allclose(slope[:2], [slope_low, slope_high], **close)
+    np.testing.assert_allclose(value[4:], VALUES[name](z[4:].astype(dtype)), **close)
+    np.testing.assert_allclose(by_autodiff, slope, **close)
+    first = 2 if name == "sin" else 0  # which has no limit
+    assert np.isfinite(np.array(second)[:, first:]).all()
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 @pytest.mark.parametrize("name", VALUES)
 def test_dtype_and_shape_are_kept_and_large_arguments_stay_finite(name, dtype):

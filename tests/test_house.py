@@ -30,6 +30,7 @@ CHAPTERS = {
     "transfers": 0,  # between host and device, that are meant
     "equality": 0,  # of records that hold arrays
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
+    "memory": 0,  # what the machine can hold
     "activations": 1,  # h and h', by name
     "outputs": 2,  # what a readout may apply
     "theory": 2,  # what the literature predicts from activation and shape alone

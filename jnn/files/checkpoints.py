@@ -5,13 +5,12 @@ format and version, and as JSON the settings that identify the run, its progress
 and shape of every leaf.
 """
 
-import dataclasses
 import errno
 import json
-import os
 import re
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,61 +18,16 @@ import jax
 import numpy as np
 
 from jnn import checks
-from jnn.checks import Data, Real, Thing, Tree
+from jnn.checks import Data, Tree, short
 from jnn.files import matching
 from jnn.files.atomic import remove_leftovers, sync_directory, write_atomically
-from jnn.files.sealed import DamagedError, device, seal, unseal
+from jnn.files.cadence import Checkpoint
+from jnn.files.sealed import DamagedError, device, fits, read, seal, unseal
 
 FORMAT, VERSION = "jnn.checkpoint", "1"
-_EVERY_SECONDS = 30.0
+_TOLD = 3  # files that were refused
+_WITHIN = ("jnn", "jaxtyping", "beartype")  # the checks of tests stand between jnn's own calls
 _NAME = re.compile(r"epoch-([0-9]{12,})\.safetensors")
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """Where a run keeps its state, how often it writes it, and how many of the newest files stay.
-
-    With neither cadence given it is every 30 s; with both, whichever comes first.
-
-    Args:
-      directory: made when the first checkpoint is written. One run, one directory.
-      every_epochs: epochs between two checkpoints.
-      every_seconds: seconds between two checkpoints.
-      keep: how many stay; more than one, so that a damaged file has one before it.
-    Raises:
-      ValueError: the directory is an empty path or a file, a cadence is not positive, `keep` is
-        less than 1.
-      TypeError: the directory is not a path, a number is not one.
-
-    >>> Checkpoint("runs/a")
-    Checkpoint(directory='runs/a', every_epochs=None, every_seconds=30.0, keep=3)
-    """
-
-    directory: str | os.PathLike[str]
-    every_epochs: int | None = None
-    every_seconds: Real | None = None
-    keep: int = 3
-
-    def __post_init__(self) -> None:
-        _check_directory(self.directory)
-        checks.integer("keep", self.keep, 1)
-        if self.every_epochs is not None:
-            checks.integer("every_epochs", self.every_epochs, 1)
-        if self.every_seconds is not None:
-            checks.number("every_seconds", self.every_seconds, above=0)
-        if self.every_epochs is None and self.every_seconds is None:
-            # the class is frozen to others
-            object.__setattr__(self, "every_seconds", _EVERY_SECONDS)
-
-    def due(self, epoch: int, seconds: float) -> bool:
-        """Whether one is due after an epoch, so many seconds after the last.
-
-        >>> Checkpoint("runs/a", every_epochs=10).due(20, seconds=0.0)
-        True
-        """
-        if self.every_epochs is not None and epoch % self.every_epochs == 0:
-            return True
-        return self.every_seconds is not None and seconds >= self.every_seconds
 
 
 class Found(NamedTuple):
@@ -84,15 +38,6 @@ class Found(NamedTuple):
     record: dict[str, Any]
     history: dict[str, np.ndarray]
     path: Path
-
-
-def resolve(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
-    """The checkpoint given, or the default one in the directory given.
-
-    >>> resolve("runs/a") == Checkpoint("runs/a")
-    True
-    """
-    return checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
 def write(
@@ -147,7 +92,12 @@ def write(
     return path
 
 
-def latest(where: Checkpoint, like: Tree, settings: Mapping[str, Any]) -> Found | None:
+def latest(
+    where: Checkpoint,
+    like: Tree,
+    settings: Mapping[str, Any],
+    check: Callable[[Found], None] | None = None,
+) -> Found | None:
     """The newest checkpoint that is whole and of this run, or None where there is none.
 
     Args:
@@ -156,6 +106,7 @@ def latest(where: Checkpoint, like: Tree, settings: Mapping[str, Any]) -> Found 
         start.
       settings: those of the run that asks. Static parts of the tree (activations, functions) are
         not in the file: what matters of them belongs here.
+      check: raises a DamagedError where a run could not go on from what was found.
     Raises:
       ValueError: none can be used, and one is whole but of other settings or another tree, of
         float64 while x64 is off, or of another version of the format: to begin anew would in the
@@ -182,29 +133,22 @@ def latest(where: Checkpoint, like: Tree, settings: Mapping[str, Any]) -> Found 
         try:
             texts, arrays = _read(path)
             matching.check_same(texts, specs, now)
+            found = _restored(epoch, path, texts, arrays, like)
+            if check is not None:
+                check(found)
         except FileNotFoundError:
             # deleted since the directory was listed, for newer ones: look anew
-            return latest(where, like, settings)
+            return latest(where, like, settings, check)
         except ValueError as error:
             refused[path.name] = error
         else:
-            result = _restored(epoch, path, texts, arrays, like)
+            result = found
             break
     if result is None:
         _check_damaged(directory, refused)
     if refused:
         _warn(directory, refused, result)
     return result
-
-
-def _check_directory(directory: Thing) -> None:
-    if not isinstance(directory, (str, os.PathLike)):
-        raise TypeError(f"directory is {directory!r}; it must be a path, 'runs/a'")
-    path = Path(directory)
-    if not os.fspath(directory) or (path.exists() and not path.is_dir()):
-        raise ValueError(
-            f"directory is {os.fspath(directory)!r}; it must be a non-empty path that is not a file"
-        )
 
 
 def _sealed(
@@ -226,7 +170,7 @@ def _sealed(
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """Texts and arrays of a file that is whole, and of this version."""
     try:
-        texts, arrays = unseal(path.read_bytes())
+        texts, arrays = unseal(read(path))
     except OSError as error:
         if error.errno != errno.EIO:  # such as missing rights: the file may be good
             raise
@@ -234,8 +178,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     kind = texts.get("format"), texts.get("version")
     if kind != (FORMAT, VERSION):
         raise ValueError(
-            f"it is of format {kind[0]} {kind[1]}, this jnn reads {FORMAT} {VERSION}; update jnn, "
-            "or give another directory"
+            f"it is of format {short(f'{kind[0]} {kind[1]}')}, this jnn reads {FORMAT} {VERSION}; "
+            "update jnn, or give another directory"
         )
     return texts, arrays
 
@@ -243,8 +187,16 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
 def _restored(
     epoch: int, path: Path, texts: dict[str, str], arrays: dict[str, np.ndarray], like: Tree
 ) -> Found:
-    """The state that a file holds, as a tree like the one given."""
+    """The state that a file holds, as a tree like the one given.
+
+    Raises:
+      DamagedError: its arrays are not those that its texts speak of.
+    """
     leaves, structure = jax.tree.flatten(like)
+    for i, leaf in enumerate(leaves):
+        if not fits(arrays.get(f"tree.{i}"), leaf):
+            raise DamagedError(f"damaged: its tree.{i} is not the array that its leaves tell of")
+    record = matching.read_json(texts, "record", dict)
     placed = [device(arrays[f"tree.{i}"], leaf) for i, leaf in enumerate(leaves)]
     tree = jax.tree.unflatten(structure, placed)
     history = {
@@ -252,7 +204,7 @@ def _restored(
         for name, array in arrays.items()
         if name.startswith("history.")
     }
-    return Found(epoch, tree, json.loads(texts["record"]), history, path)
+    return Found(epoch, tree, record, history, path)
 
 
 def _check_damaged(directory: Path, refused: dict[str, ValueError]) -> None:
@@ -267,12 +219,17 @@ def _check_damaged(directory: Path, refused: dict[str, ValueError]) -> None:
 
 def _warn(directory: Path, refused: dict[str, ValueError], result: Found | None) -> None:
     """Say which files were refused and why, in the name of whoever called `fit`."""
-    reasons = ", ".join(f"{name}: {error}" for name, error in refused.items())
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _WITHIN:
+        frame, level = frame.f_back, level + 1
+    reasons = ", ".join(f"{name}: {error}" for name, error in [*refused.items()][:_TOLD])
+    if len(refused) > _TOLD:
+        reasons += f", and {len(refused) - _TOLD} more"
     then = f"{result.path.name} is used instead" if result else "none is left, the run begins anew"
     warnings.warn(
         f"checkpoints in {directory} were refused, {reasons}; {then}",
         UserWarning,
-        stacklevel=6,  # _warn, latest, Run.resume, fit, what `renamed` made of it, the caller
+        stacklevel=level,
     )
 
 

@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-from jnn.checks import Tree
+from jnn.checks import Tree, short
+from jnn.files.sealed import DamagedError
 
 # Path, dtype and shape of a leaf. A list, as JSON gives it back.
 Spec: TypeAlias = list[Any]
 
+_TOLD = 5  # settings that differ
 _WIDE = ("float64", "int64", "uint64")  # what JAX has under x64 only
 
 
@@ -68,6 +70,7 @@ def check_same(texts: Mapping[str, str], like: list[Spec], settings: Mapping[str
       like: specs of the tree of the run that asks.
       settings: its settings, as they come back from JSON.
     Raises:
+      DamagedError: the texts are not what `write` writes.
       ValueError: they differ; the message says in what, and names a remedy.
 
     >>> check_same({"settings": '{"batch_size": 32}', "leaves": "[]"}, [], {"batch_size": 50})
@@ -75,18 +78,49 @@ def check_same(texts: Mapping[str, str], like: list[Spec], settings: Mapping[str
       ...
     ValueError: batch_size was 32, is 50; give another directory, or the same settings
     """
-    leaves = json.loads(texts["leaves"])
+    leaves, before = read_json(texts, "leaves", list), read_json(texts, "settings", dict)
+    if not all(map(_is_spec, leaves)):
+        raise DamagedError("damaged: its leaves are not paths, dtypes and shapes")
     wide = sorted({dtype for _, dtype, _ in leaves} & set(_WIDE))
     if wide and not jax.config.read("jax_enable_x64"):
         raise ValueError(
             f"it holds {', '.join(wide)}, which JAX would cut while x64 is off; call "
             "jax.config.update('jax_enable_x64', True) first, or give another directory"
         )
-    differences = _settings_that_differ(json.loads(texts["settings"]), settings)
+    differences = _settings_that_differ(before, settings)
     if not differences:
         differences = _leaves_that_differ(leaves, like)
     if differences:
-        raise ValueError(f"{'; '.join(differences)}; give another directory, or the same settings")
+        told = "; ".join(differences[:_TOLD])
+        if len(differences) > _TOLD:
+            told += f"; and {len(differences) - _TOLD} more"
+        raise ValueError(f"{told}; give another directory, or the same settings")
+
+
+def read_json(texts: Mapping[str, str], name: str, kind: type) -> Any:
+    """What a text of a file says, a list or a dict.
+
+    Raises:
+      DamagedError: the text is missing, no JSON, or of another kind.
+
+    >>> read_json({"leaves": "[]"}, "leaves", dict)
+    Traceback (most recent call last):
+      ...
+    jnn.files.sealed.DamagedError: damaged: its leaves are no dict of JSON
+    """
+    try:
+        value = json.loads(texts[name])
+    except (KeyError, ValueError, RecursionError):  # nested too deep, or a number too long
+        value = None
+    if not isinstance(value, kind):
+        raise DamagedError(f"damaged: its {name} are no {kind.__name__} of JSON")
+    return value
+
+
+def _is_spec(value: Any) -> bool:
+    """Whether it is [path, dtype, shape]."""
+    kinds = [type(part) for part in value] if isinstance(value, list) else []
+    return kinds == [str, str, list] and all(type(n) is int for n in value[2])
 
 
 def _settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -94,7 +128,7 @@ def _settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> 
     old = {name: json.dumps(value, sort_keys=True) for name, value in before.items()}
     new = {name: json.dumps(value, sort_keys=True) for name, value in now.items()}
     return [
-        f"{name} was {_short(old.get(name))}, is {_short(new.get(name))}"
+        f"{_short(name)} was {_short(old.get(name))}, is {_short(new.get(name))}"
         for name in old | new
         if old.get(name) != new.get(name)
     ]
@@ -106,7 +140,7 @@ def _leaves_that_differ(before: list[Spec], now: list[Spec]) -> list[str]:
         return [f"its state has {len(before)} arrays, this run's has {len(now)}"]
     for pair in zip(before, now, strict=True):
         if pair[0] != pair[1]:
-            old, new = (" ".join(map(str, spec)) for spec in pair)
+            old, new = (short(" ".join(map(str, spec))) for spec in pair)
             return [f"an array of its state was {old}, is {new}"]
     return []
 

@@ -18,6 +18,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.activations import ACTIVATIONS, ActivationLike, check as check_activation
+from jnn.checks import short
 from jnn.files import sealed
 from jnn.files.atomic import write_atomically
 from jnn.outputs import OUTPUTS
@@ -82,9 +83,10 @@ def load(path: str | os.PathLike[str], *, activations: Functions | None = None) 
         file are ignored.
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: the path is a directory; the file is damaged, not written by `save`, or by another
-        version of it; an activation is unknown, or a function that `activations` lacks; a name in
-        `activations` is one of jnn's own; the file holds float64 and x64 is off.
+      ValueError: the path is a directory, a pipe or a device; the file is damaged, not written by
+        `save`, or by another version of it, or too large; an activation is unknown, or a function
+        that `activations` lacks; a name in `activations` is one of jnn's own; the file holds
+        float64 and x64 is off.
 
     >>> import tempfile
     >>> def bent(z): return jnp.sqrt(z * z + 1) + z
@@ -94,15 +96,13 @@ def load(path: str | os.PathLike[str], *, activations: Functions | None = None) 
     ...     load(f"{folder}/net.safetensors", activations={"bent": bent})[0].activation is bent
     True
     """
-    if Path(path).is_dir():
-        raise ValueError(f"{path} is a directory; name the file in it")
     texts, arrays = _read(path)
     asked = {name for key, name in texts.items() if key.endswith(".function")}
     stacks = _stacks(path, texts, arrays, _check_names(activations, asked))
     try:
         check_params(stacks)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no network: {error}; {_AGAIN}") from error
+        raise ValueError(f"{path} holds no network: {short(str(error))}; {_AGAIN}") from error
     wide = any(a.dtype.itemsize == 8 for a in arrays.values())
     if wide and not jax.config.read("jax_enable_x64"):
         remedy = "call jax.config.update('jax_enable_x64', True) first"
@@ -117,7 +117,7 @@ def load(path: str | os.PathLike[str], *, activations: Functions | None = None) 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """The texts and the arrays of a file of ours that is whole."""
     try:
-        texts, arrays = sealed.unseal(Path(path).read_bytes())
+        texts, arrays = sealed.unseal(sealed.read(Path(path)))
     except sealed.DamagedError as error:
         if error.texts is None:
             reason = f"is not a safetensors file, or is {error}"
@@ -133,7 +133,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.nd
     }
     if unfit:
         raise ValueError(
-            f"{path} holds {unfit}; networks hold {_HELD} of 2 or 3 dimensions; {_AGAIN}"
+            f"{path} holds {short(str(unfit))}; networks hold {_HELD} of 2 or 3 dimensions; "
+            f"{_AGAIN}"
         )
     return texts, arrays
 
@@ -144,7 +145,9 @@ def _check_format(path: str | os.PathLike[str], texts: dict[str, str]) -> None:
             f"{path} is a safetensors file, but not a network of jnn's: load it with what wrote it"
         )
     if texts.get("version") != VERSION:
-        reason = f"format version {texts.get('version')}, this jnn reads version {VERSION}"
+        reason = (
+            f"format version {short(str(texts.get('version')))}, this jnn reads version {VERSION}"
+        )
         raise ValueError(f"{path} is of {reason}; update jnn, or save the network with this one")
 
 
@@ -161,8 +164,8 @@ def _stacks(
         missing = sorted(expected - arrays.keys())
         extra = sorted(arrays.keys() - expected)
         raise ValueError(
-            f"{path} lacks the tensors {missing} and has {extra} beyond the structure it names; "
-            f"{_AGAIN}"
+            f"{path} lacks the tensors {short(str(missing))} and has {short(str(extra))} beyond "
+            f"the structure it names; {_AGAIN}"
         )
     stacks = []
     for i in range(count):
@@ -226,15 +229,15 @@ def _activation(
     if name is not None:
         if name not in functions:
             raise ValueError(
-                f"{path} uses a function {name!r} that is not jnn's as the activation of stack "
-                f"{i}; pass it, load(path, activations={{{name!r}: …}})"
+                f"{path} uses a function {short(repr(name))} that is not jnn's as the activation "
+                f"of stack {i}; pass it, load(path, activations={{{short(repr(name))}: …}})"
             )
         return functions[name]
     name = texts.get(f"{i}.activation")
     if name is None or not _is_ours(name):
         known = ", ".join([*ACTIVATIONS, *OUTPUTS])
         raise ValueError(
-            f"{path} has the unknown activation {name!r} in stack {i} (known: {known}); update "
-            f"jnn, or {_AGAIN}"
+            f"{path} has the unknown activation {short(repr(name))} in stack {i} (known: {known}); "
+            f"update jnn, or {_AGAIN}"
         )
     return name

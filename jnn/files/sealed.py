@@ -7,7 +7,10 @@ sealed files: what their arrays and texts mean is said there.
 
 import hashlib
 import json
+import re
+import stat
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +18,8 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as serialize
 
-from jnn.checks import Data, Thing
+from jnn import memory
+from jnn.checks import Data, Thing, short
 
 # What a file can hold: the names of safetensors, and NumPy's dtypes.
 DTYPES = {
@@ -35,6 +39,8 @@ DTYPES = {
 }
 _NAME = b'"sha256":"'
 _BLANK = b"0" * 64
+_END = re.compile(rb'"data_offsets"\s*:\s*\[\s*[0-9]+\s*,\s*([0-9]{1,18})\s*\]')
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit
 
 
 class DamagedError(ValueError):
@@ -45,7 +51,7 @@ class DamagedError(ValueError):
     """
 
     def __init__(self, reason: str, texts: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
+        super().__init__(short(reason))  # it may quote what stands there
         self.texts = texts
 
 
@@ -71,6 +77,36 @@ def seal(arrays: Mapping[str, Data], texts: Mapping[str, str]) -> bytes:
     return b"".join((data[:at], _digest(data, at), memoryview(data)[at + len(_BLANK) :]))
 
 
+def read(path: Path) -> bytes:
+    """The bytes of a regular file, as many as its header speaks of, and one more if there is one.
+
+    What would wait for a writer, or never end, is not opened; a file of 100 GB whose header speaks
+    of 1 kB is not read to its end.
+
+    Raises:
+      ValueError: it is a directory, a pipe, a device or a socket, or larger than the memory.
+      OSError: it does not exist, or cannot be read.
+
+    >>> read(Path("/dev/null"))
+    Traceback (most recent call last):
+      ...
+    ValueError: /dev/null is a device, not a file; name the file that was saved
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_ISDIR: "directory", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
+        named = [kind for is_kind, kind in kinds.items() if is_kind(status.st_mode)] or ["device"]
+        raise ValueError(f"{path} is a {named[0]}, not a file; name the file that was saved")
+    with path.open("rb") as file:
+        # the size of the header comes first, then the header
+        header = min(int.from_bytes(file.read(8), "little"), _LONGEST_HEADER, status.st_size)
+        ends = map(int, _END.findall(file.read(header)))
+        length = min(8 + header + max(ends, default=0) + 1, status.st_size)
+        memory.check(f"the content of {path}", length, "read it on a larger machine")
+        file.seek(0)
+        return file.read(length)
+
+
 def unseal(data: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """Texts and arrays of a file; the arrays are not views of `data`.
 
@@ -87,7 +123,7 @@ def unseal(data: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     try:
         tensors = dict(deserialize(data))
         header = json.loads(data[8:end])
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise DamagedError(f"damaged: {error}") from error
     texts = header.get("__metadata__") or {}
     at = data.find(_NAME, 0, end) + len(_NAME)
@@ -140,6 +176,19 @@ def device(a: np.ndarray, like: Data) -> Data:
         return jax.random.wrap_key_data(jax.device_put(a), impl=jax.random.key_impl(like))
     # not `jnp.array`, which compiles a copy for every shape
     return jax.device_put(a, getattr(like, "sharding", None))
+
+
+def fits(a: np.ndarray | None, like: Data) -> bool:
+    """Whether the array of a file, if there is one, has the dtype and the shape of `like`.
+
+    >>> fits(np.zeros(2, np.uint32), jax.random.key(0)), fits(None, jnp.zeros(2))
+    (True, False)
+    """
+    expected = jax.random.key_data(like) if is_key(like) else like
+    if not hasattr(expected, "dtype"):
+        expected = np.asarray(expected)
+    dtype = expected.dtype.newbyteorder("=")
+    return a is not None and (a.dtype, a.shape) == (dtype, expected.shape)
 
 
 def fingerprint(arrays: Iterable[Data]) -> str:

@@ -14,7 +14,7 @@ from jax import Array
 from jnn import checks, losses, optimizers
 from jnn.checks import Real, Thing
 from jnn.diagnostics.watch import check_watch
-from jnn.files import checkpoints
+from jnn.files import cadence
 from jnn.losses import Loss, LossLike
 from jnn.metrics import by_name
 from jnn.params import Params
@@ -114,7 +114,7 @@ class Plan:
         if self.plateau is not None:
             _record("plateau", self.plateau, Plateau)
         if self.checkpoint is not None:
-            settle("checkpoint", checkpoints.resolve(self.checkpoint))
+            settle("checkpoint", cadence.resolve(self.checkpoint))
         if not (self.progress is None or callable(self.progress)):
             what = "True, False, None, or a function of the Fit so far"
             if not isinstance(self.progress, (bool, np.bool_)):

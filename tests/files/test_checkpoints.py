@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 import jnn
-from jnn.files import atomic, checkpoints
+from jnn.files import atomic, cadence, checkpoints, sealed
 from jnn.files.checkpoints import Checkpoint, latest, write
 from jnn.files.sealed import DTYPES, host, seal, unseal
 
@@ -225,9 +225,9 @@ def test_keys_of_every_kind_and_batches_of_them(where):
 
 @pytest.mark.parametrize("directory", ["run", Path("run")])
 def test_a_path_is_the_default_checkpoint(directory):
-    where = checkpoints.resolve(directory)
+    where = cadence.resolve(directory)
     assert where == Checkpoint(directory, every_epochs=None, every_seconds=30.0, keep=3)
-    assert checkpoints.resolve(where) is where
+    assert cadence.resolve(where) is where
 
 
 def test_one_cadence_leaves_the_other_out(as_a_user):
@@ -382,15 +382,14 @@ def test_truncated_anywhere_it_is_refused(where):
 
 def test_what_the_disk_cannot_read_is_passed_over_but_not_what_rights_forbid(where, monkeypatch):
     _, path = written(where, 1, 2)
-    read = Path.read_bytes
 
     def fails_with(number):
-        def fail(self):
-            if self == path:
-                raise OSError(number, os.strerror(number), str(self))
-            return read(self)
+        def fail(asked):
+            if asked == path:
+                raise OSError(number, os.strerror(number), str(asked))
+            return sealed.read(asked)
 
-        monkeypatch.setattr(Path, "read_bytes", fail)
+        monkeypatch.setattr(checkpoints, "read", fail)
 
     fails_with(errno.EIO)
     with pytest.warns(
@@ -405,15 +404,14 @@ def test_what_the_disk_cannot_read_is_passed_over_but_not_what_rights_forbid(whe
 def test_a_file_deleted_while_looking_is_not_missed(where, monkeypatch):
     """Another process has put a newer one in its place by then."""
     (path,) = written(where, 1)
-    read = Path.read_bytes
 
-    def deleted(self):
-        if self == path and self.exists():
+    def deleted(asked):
+        if asked == path and asked.exists():
             written(where, 2)
-            self.unlink()
-        return read(self)
+            asked.unlink()
+        return sealed.read(asked)
 
-    monkeypatch.setattr(Path, "read_bytes", deleted)
+    monkeypatch.setattr(checkpoints, "read", deleted)
     assert found(where).epoch == 2
 
 

@@ -542,7 +542,7 @@ def test_a_directory_is_no_file(tmp_path):
         jnn.save(tmp_path, (STACK,))
     with pytest.raises(ValueError, match="is not a regular file"):
         jnn.save("", (STACK,))
-    with pytest.raises(ValueError, match=r"is a directory; name the file in it"):
+    with pytest.raises(ValueError, match="is a directory, not a file; name the file that was"):
         jnn.load(tmp_path)
 
 
