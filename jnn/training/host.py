@@ -6,9 +6,8 @@ a generator that is carried, too.
 """
 
 import copy
-import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,36 +24,11 @@ from jnn.files.sealed import DamagedError
 from jnn.interrupts import Interrupt
 from jnn.params import Params
 from jnn.training import progress, stopping
+from jnn.training.clock import Clock
 from jnn.training.options import Plan, Settings
 from jnn.training.result import Fit
 from jnn.training.state import State, begin
 from jnn.training.stopping import Memory, Reason
-
-
-@dataclasses.dataclass
-class Clock:
-    """Seconds of a run; compilation does not count as running."""
-
-    compile_seconds: float = 0.0
-    earlier: float = 0.0  # of this run before `started`
-    started: float = dataclasses.field(default_factory=time.perf_counter)
-
-    def seconds(self) -> float:
-        """How long the run has been running."""
-        return self.earlier + max(0.0, time.perf_counter() - self.started)
-
-    def compile(self, run: Callable[[], Any], interrupt: Interrupt) -> None:
-        """Compile the run by calling it with zero epochs."""
-        start = time.perf_counter()
-        with interrupt.held():
-            jax.block_until_ready(run())
-        self.compile_seconds = time.perf_counter() - start
-        self.started = time.perf_counter()
-
-    def stop(self) -> None:
-        """Running is over."""
-        self.earlier = self.seconds()
-        self.started = np.inf
 
 
 class Run:

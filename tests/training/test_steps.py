@@ -11,7 +11,6 @@ import pytest
 from scipy.optimize import minimize
 
 import jnn
-from jnn.training.sums import Sums
 
 pytestmark = pytest.mark.table
 
@@ -227,97 +226,3 @@ def test_a_stream_that_comes_but_once_is_told_when_it_is_read_again():
     generator = ((X, Y) for _ in range(3))
     with pytest.raises(ValueError, match="gave no batch when epoch 1 was read once more"):
         fit(ZERO[1], lambda _: generator, epochs=3, patience=1)
-
-
-# ---- long epochs ----
-
-
-@pytest.mark.parametrize("value", [0.1, 1e-3, 3.7])
-def test_a_million_terms_do_not_drift(value):
-    """Float32 alone is off by per cents: what is added is rounded to the grid of the sum."""
-    n = 2**21
-
-    @jax.jit
-    def both(value):
-        def step(_, carry):
-            sums, plain = carry
-            return sums.plus(total=value, weight=1.0, steps=1), plain + value
-
-        start = (Sums.none(jnp.float32), jnp.zeros((), jnp.float32))
-        return jax.lax.fori_loop(0, n, step, start)
-
-    sums, plain = both(jnp.float32(value))
-    right = n * float(np.float32(value))
-    assert float(sums.values[0]) == pytest.approx(right, rel=1e-7)
-    assert float(sums.values[1]) == n
-    assert abs(float(plain) / right - 1) > 1e-4  # what it would be without
-
-
-# ---- half precision ----
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", [n for n, o in jnn.OPTIMIZERS.items() if o.learning_rate])
-def test_every_optimizer_trains_half_precision(name, dtype):
-    """A weight whose gradient is exactly 0 stays: its step is not 0/0."""
-    x = np.c_[np.linspace(-1, 1, 64), np.zeros(64)]
-    y = np.sin(3 * x[:, :1])
-    losses = {}
-    for kind in (dtype, "float32"):
-        params = jnn.init_network_params([2, 16, 1], jax.random.key(0), dtype="float32")
-        params = jax.tree.map(lambda a, kind=kind: a.astype(kind), params)
-        result = fit(params, (x, y), optimizer=name, epochs=20)
-        assert result.stopped == "epochs"
-        assert {leaf.dtype for leaf in jax.tree.leaves(result.params)} == {jnp.dtype(kind)}
-        losses[kind] = result.history["loss"][-1]
-    assert losses[dtype] == pytest.approx(losses["float32"], rel=0.05)
-
-
-# ---- advice ----
-
-
-@pytest.mark.parametrize(
-    "optimizer",
-    ["lbfgs", "bfgs", "adam", optax.adam(0.01)],
-    ids=lambda given: given if isinstance(given, str) else "a transformation",
-)
-@pytest.mark.parametrize("source", ["arrays", "stream"])
-def test_a_loss_that_is_infinite_at_the_start_is_said_to_be_and_the_remedies_help(
-    optimizer, source
-):
-    x, y = 1000 * X, RNG.poisson(np.exp(0.3 * X[:, :1])).astype(float)
-    if source == "stream" and optimizer in ("lbfgs", "bfgs"):
-        optimizer = "adam"
-    start = jnn.from_layers([(np.ones((1, 2)), np.zeros(1))])
-    run = partial(fit, loss="poisson", optimizer=optimizer, epochs=3)
-
-    def data(x):
-        return (x, y) if source == "arrays" else batches(32, x, y)
-
-    with pytest.warns(RuntimeWarning, match="the loss is inf at the start") as said:
-        result = run(start, data(x))
-    assert (result.stopped, result.epochs) == ("diverged", 1)
-    assert "standardise x (jnn.data.standardization), or start from smaller" in str(said[0].message)
-    scale = jnn.data.standardization(x)
-    assert run(start, data(jnn.data.standardize(scale, x))).stopped == "epochs"
-    smaller = jax.tree.map(lambda a: 1e-3 * a, start)
-    assert run(smaller, data(x)).diverged != 1
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "remedies"),
-    [
-        (
-            {"optimizer": "sgd", "learning_rate": 1e6},
-            [{"learning_rate": 0.01}, {"clip_norm": 1e-6}],
-        ),
-        ({"optimizer": optax.sgd(1e6)}, [{"optimizer": optax.sgd(0.01)}, {"clip_norm": 1e-6}]),
-    ],
-    ids=["a name", "a transformation"],
-)
-def test_the_remedies_of_a_run_that_diverged_help(optimizer, remedies):
-    run = partial(fit, oracles.network([2, 1]), (X, Y), epochs=9, batch_size=8)
-    with pytest.warns(RuntimeWarning, match="learning rate, or clip the gradient"):
-        assert run(**optimizer).stopped == "diverged"
-    for remedy in remedies:
-        assert run(**{**optimizer, **remedy}).stopped == "epochs"
