@@ -5,10 +5,10 @@ them changes a number: the program carries its whole state, and the order of the
 a generator that is carried, too.
 """
 
-import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from jnn import checks
 from jnn.checks import Tree
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
-from jnn.files.sealed import DamagedError
 from jnn.interrupts import Interrupt
 from jnn.params import Params
 from jnn.training import progress, stopping
 from jnn.training.clock import Clock
 from jnn.training.options import Plan, Settings
 from jnn.training.result import Fit
+from jnn.training.resuming import check_found
 from jnn.training.state import State, begin
 from jnn.training.stopping import Memory, Reason
 
@@ -76,7 +76,13 @@ class Run:
         if checkpoint is None:
             return
         Path(checkpoint.directory).mkdir(parents=True, exist_ok=True)  # now, not after hours
-        found = checkpoints.latest(checkpoint, self.state, self.identity, self._check)
+        check = partial(
+            check_found,
+            generator=self.generator.bit_generator,
+            names=self.names,
+            watched=self.settings.watch,
+        )
+        found = checkpoints.latest(checkpoint, self.state, self.identity, check)
         if found is None:
             return
         columns = [found.history[name] for name in dict.fromkeys(self.names)]
@@ -87,30 +93,6 @@ class Run:
         self.clock.earlier = found.record["seconds"]
         self.generator_state = self.generator.bit_generator.state = found.record["generator"]
         self._judge_anew()
-
-    def _check(self, found: checkpoints.Found) -> None:
-        """Refuse a checkpoint that this run could not go on from, though its seal is whole."""
-        try:
-            checks.number("seconds", found.record.get("seconds"), least=0)
-            generator = copy.deepcopy(self.generator.bit_generator)
-            state: Any = found.record.get("generator")
-            generator.state = state
-            if generator.state != state:
-                raise ValueError("its generator is in no state that it can be in")
-            Reason(int(found.tree.reason))
-            int(Memory(*found.tree.memory).since_best)
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise DamagedError(f"damaged: its record is not a run's: {error!r}") from error
-        shapes = {name: column.shape for name, column in found.history.items()}
-        watched = self.settings.watch
-        expected = {
-            name: (found.epoch, *([self.names.count(name)] if name in watched else []))
-            for name in self.names
-        }
-        if shapes != expected:
-            raise DamagedError(
-                f"damaged: its history is of {shapes}, that of {found.epoch} epochs is {expected}"
-            )
 
     @contextmanager
     def monitored(self) -> Iterator[Any]:

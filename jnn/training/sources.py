@@ -13,8 +13,8 @@ from jnn.data.streams import Reader, Stream, is_stream
 from jnn.files.sealed import fingerprint
 from jnn.params import Params, sizes
 from jnn.structure import as_arrays
-from jnn.training.identity import identity, name_of
 from jnn.training.options import Plan
+from jnn.training.resuming import identity, name_of
 
 
 class Sources(NamedTuple):

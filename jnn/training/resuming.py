@@ -1,15 +1,21 @@
-"""What two runs must have in common for one to go on from a checkpoint of the other."""
+"""Whether a run can go on from a checkpoint: what they must have in common, and what it must hold."""
 
+import copy
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 
-from jnn import losses
+from jnn import checks, losses
+from jnn.files.checkpoints import Found
+from jnn.files.sealed import DamagedError
 from jnn.losses import Loss
 from jnn.penalties import Penalty
+from jnn.training.stopping import Memory, Plateau, Reason, Stop
+from jnn.triangular.method import Method
 
 
 def identity(record: Any, prefix: str = "") -> dict[str, Any]:
@@ -57,3 +63,41 @@ def name_of(thing: Any) -> Any:
     ('name_of', 'tanh')
     """
     return getattr(thing, "__qualname__", type(thing).__name__) if callable(thing) else thing
+
+
+def check_found(
+    found: Found,
+    *,
+    generator: np.random.BitGenerator,
+    names: Sequence[str],
+    watched: Sequence[str],
+) -> None:
+    """Refuse a checkpoint that a run could not go on from, though its seal is whole.
+
+    Args:
+      found: the checkpoint.
+      generator: of the run, as it is before.
+      names: of the history's columns.
+      watched: which of them have an entry for each layer.
+    Raises:
+      DamagedError: its texts or its history are not those of such a run.
+    """
+    try:
+        checks.number("seconds", found.record.get("seconds"), least=0)
+        state: Any = found.record.get("generator")
+        one_like_it = copy.deepcopy(generator)
+        one_like_it.state = state
+        if one_like_it.state != state:
+            raise ValueError("its generator is in no state that it can be in")
+        Reason(int(found.tree.reason))
+        int(Memory(*found.tree.memory).since_best)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise DamagedError(f"damaged: its record is not a run's: {error!r}") from error
+    shapes = {name: column.shape for name, column in found.history.items()}
+    expected = {
+        name: (found.epoch, *([names.count(name)] if name in watched else [])) for name in names
+    }
+    if shapes != expected:
+        raise DamagedError(
+            f"damaged: its history is of {shapes}, that of {found.epoch} epochs is {expected}"
+        )
