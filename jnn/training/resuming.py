@@ -1,4 +1,4 @@
-"""Whether a run can go on from a checkpoint: what they must have in common, and what it must hold."""
+"""Whether a run can go on from a checkpoint: what is in common, and what it must hold."""
 
 import copy
 import dataclasses
