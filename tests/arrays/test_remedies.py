@@ -237,7 +237,11 @@ def test_masks_in_lists_are_kept_by_an_array_of_them():
         jnn.predict(ONE, np.ma.array(rows))
 
 
-@pytest.mark.parametrize("missing", [None, NAType(), float("nan"), np.datetime64("NaT")], ids=repr)
+@pytest.mark.parametrize(
+    "missing",
+    [None, NAType(), float("nan"), np.datetime64("NaT")],
+    ids=["none", "NA", "NaN", "NaT"],
+)
 def test_rows_with_missing_values_are_counted_and_can_be_left_out(missing):
     y = Frame(["cat", "dog", "eel"] * 2)
     y.values[[1, 4]] = [missing, missing]
