@@ -26,10 +26,11 @@ def is_masked(values: Data) -> bool:
     """Whether an array, or one in nested lists, hides an entry behind a mask."""
     if isinstance(values, np.ma.MaskedArray):
         return bool(np.ma.is_masked(values))
-    nested = (list, tuple, np.ma.MaskedArray)
-    return isinstance(values, (list, tuple)) and any(
-        isinstance(entry, nested) and is_masked(entry) for entry in values
-    )
+    if not isinstance(values, (list, tuple)):
+        return False
+    # by the types that occur, since a list of a million numbers has one
+    nested = any(issubclass(t, (list, tuple, np.ma.MaskedArray)) for t in set(map(type, values)))
+    return nested and any(map(is_masked, values))
 
 
 def masked(name: str, values: Data) -> str:
@@ -37,6 +38,8 @@ def masked(name: str, values: Data) -> str:
     x = variable(name)
     if not isinstance(values, np.ma.MaskedArray):
         return f"{name} holds masked arrays, whose masks would be lost: make it np.ma.array({x})"
+    if values.ndim == 0:
+        return f"{name} is masked, and no number"
     hidden = np.ma.getmaskarray(values)
     axes = f".reshape(len({x}), -1).any(axis=1)" if values.ndim > 1 else ""
     rows = f"keep = ~np.ma.getmaskarray({x}){axes} and {x}[keep] leave their rows out (of the other"
@@ -108,7 +111,15 @@ def _no_array(name: str, values: Thing) -> str:
 
 def is_real(dtype: np.dtype) -> bool:
     """Whether these are real numbers or booleans, of JAX's narrow types too."""
+    if dtype.kind == "m":  # which NumPy counts among the integers
+        return False
     return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
+
+
+_TIMES = (
+    ("M", datetime.date, "datetime64[s]"),
+    ("m", datetime.timedelta, "timedelta64[s]"),
+)
 
 
 def why_no_numbers(x: str, a: np.ndarray) -> str:
@@ -127,13 +138,12 @@ def why_no_numbers(x: str, a: np.ndarray) -> str:
         )
     if a.dtype.names:
         return f"it holds rows of fields, np.array({x}.tolist())"
-    dates = (datetime.date, datetime.timedelta)
-    if a.dtype.kind in "mM" or (entries and all(isinstance(entry, dates) for entry in entries)):
-        spans = a.dtype.kind == "m" or isinstance(entries[0], datetime.timedelta)
-        unit = "timedelta64[s]" if spans else "datetime64[s]"
-        return f"in seconds, to be standardised, they are np.asarray({x}, '{unit}').astype(float)"
+    for kind, of_python, unit in _TIMES:
+        if a.dtype.kind == kind or (entries and all(isinstance(v, of_python) for v in entries)):
+            seconds = f"np.asarray({x}, '{unit}').astype(float)"
+            return f"in seconds, to be standardised, they are {seconds}"
     if entries and isinstance(entries[0], (np.ndarray, jax.Array, list, tuple)):
-        return f"there is an array in each entry, np.stack({x})"
+        return f"there is an array in each entry, np.stack([*{x}])"
     try:
         a.astype(float)
     except (TypeError, ValueError):
@@ -149,8 +159,8 @@ def _missing(a: np.ndarray, entries: list[Thing]) -> list[int]:
 
 
 def _is_missing(entry: Thing) -> bool:
-    if isinstance(entry, float):
-        return math.isnan(entry)
+    if isinstance(entry, (float, np.floating, np.datetime64, np.timedelta64)):
+        return bool(entry != entry)
     return entry is None or type(entry).__name__ in ("NAType", "NaTType")
 
 

@@ -120,6 +120,11 @@ def _strata(stratify: Data, n: int, parts: int) -> tuple[np.ndarray, np.ndarray]
         raise ValueError(
             f"stratify has shape {given.shape}; expected a label for each of {n} rows, ({n},)"
         )
+    if labels.dtype == object and len({type(name) for name in labels}) > 1:
+        raise ValueError(
+            "stratify holds labels of several types, such as names and missing values (NA): make "
+            "them one, [str(name) for name in stratify]"
+        )
     names, label_of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.min() < parts:
         raise ValueError(

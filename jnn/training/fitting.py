@@ -79,7 +79,7 @@ def fit(
         is read ahead by a thread. (A list of batches goes as `lambda epoch: batches`: a list of two
         or three is (x, y) or (x, y, weights).)
       validation: what the run is judged by: (x, y) or (x, y, weights), or a fraction of data
-        (stratified for labels).
+        (stratified for classes: labels, one-hot rows, or 0 and 1 in one column).
       loss: a name of `jnn.LOSSES`, or a function of one example's (prediction, target); with label
         smoothing `jnn.losses.smoothed("cross_entropy", 0.1)`.
       penalty: `jnn.penalties.l1`, `l2`, `elastic_net`, or a function of the parameters.
