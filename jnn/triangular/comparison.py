@@ -15,6 +15,7 @@ from jnn import arrays, losses, targets
 from jnn.checks import Data
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
+from jnn.structure import check_params
 from jnn.transfers import meant
 from jnn.triangular import dense, network
 from jnn.triangular.inputs import check_example
@@ -111,6 +112,7 @@ def crosscheck(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse")
     True
     """
     known = losses.resolve(loss)
+    check_params(params)
     with jax.enable_x64(True):  # scoped to this block: nothing global is changed
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         x, y = _example(params, x, y, loss)

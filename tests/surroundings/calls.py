@@ -15,7 +15,6 @@ import numpy as np
 import jnn
 import jnn.figures
 from jnn import theory
-from jnn.data import rows as data_rows  # noqa: F401  (imported before a switch is thrown)
 from jnn.theory import mean_field
 
 N = 12
