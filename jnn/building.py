@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jnn import activations, checks, initializers, outputs
+from jnn import activations, checks, initializers, memory, outputs
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
@@ -64,7 +64,12 @@ def init_network_params(
         for (layer, start), run in groupby(zip(plan, starts, strict=True))
     ]
     shapes = tuple((depth, start, layer.n_in, layer.n_out) for layer, start, depth in runs)
-    drawn = _draw(checks.key(key), shapes, dtype)
+    key = checks.key(key)
+    if not isinstance(key, Tracer):  # of which nothing need be drawn: jax.eval_shape
+        numbers = sum((layer.n_in + 1) * layer.n_out for layer in plan)
+        remedy = "give smaller sizes"
+        memory.check(f"a network of {numbers:,} parameters", numbers * dtype.itemsize, remedy)
+    drawn = _draw(key, shapes, dtype)
     stacks = []
     # layers of one stack may have been drawn in several runs, by different initializers
     for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0][0]):

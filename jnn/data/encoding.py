@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from jnn import checks
+from jnn import checks, memory
 from jnn.checks import Data, Real, Thing
 from jnn.metrics.classification import check_labels, classes
 
@@ -43,6 +43,9 @@ def one_hot(labels: Data, n_classes: int | None = None, dtype: Thing = np.float3
             f"labels run from {given.min()} to {given.max()}; {n_classes} classes are 0 … "
             f"{n_classes - 1}"
         )
+    what = f"one-hot rows of {given.size:,} labels of {n_classes:,} classes"
+    n_bytes = given.size * n_classes * np.dtype(dtype).itemsize
+    memory.check(what, n_bytes, "train on the labels as they are")
     rows = np.zeros((*given.shape, n_classes), dtype)
     np.put_along_axis(rows, given[..., None].astype(int), 1, axis=-1)
     return rows

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from jnn import checks, losses
+from jnn import checks, losses, memory
 from jnn.checks import Data
 from jnn.data import rows
 from jnn.losses import LossLike
@@ -67,6 +67,9 @@ def top_eigenvalues(
     iterations = checks.integer("iterations", iterations, 1)
     iterations = min(iterations, sum(leaf.size for leaf in jax.tree.leaves(params)))
     k = checks.integer("k", k, 1, iterations, meaning="no more than iterations, or parameters")
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    what = f"the basis of {iterations:,} vectors of {size:,} parameters"
+    memory.check(what, iterations * size * params[0].w.dtype.itemsize, "ask for fewer iterations")
     α, β = _in_range(*_lanczos(params, checked.x, checked.y, loss, key, iterations))
     # an invariant subspace: the rest is noise
     whole = np.flatnonzero(β <= 1e-6 * np.max(np.abs(α), initial=0))
@@ -94,7 +97,7 @@ def trace(
       key: of the signs; None is `jax.random.key(0)`.
       samples: Hessian-vector products, at least 2.
     Raises:
-      ValueError: shapes do not match, or there are fewer than two samples.
+      ValueError: shapes do not match, or there are fewer than two samples, or over a million.
       TypeError: samples is not an integer, or the key is not a JAX key.
       FloatingPointError: a second derivative is out of range.
     Source: Hutchinson 1990.
@@ -105,7 +108,7 @@ def trace(
     """
     checked = rows.check_rows(params, (x, y), loss)
     key = jax.random.key(0) if key is None else checks.key(key)
-    samples = checks.integer("samples", samples, 2)
+    samples = checks.integer("samples", samples, 2, 10**6)
     (products,) = _in_range(_samples(params, checked.x, checked.y, loss, key, samples))
     return Trace(float(products.mean()), float(products.std(ddof=1) / samples**0.5))
 

@@ -153,11 +153,11 @@ def numbers(name: str, values: Data) -> np.ndarray:
     """The values in float64: bfloat16 has no place in a plotly figure.
 
     Raises:
-      ValueError: they are not numbers.
+      ValueError: they are not numbers, as True and False are not.
     """
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "biufV":  # V: the narrow floats of JAX
+        if array.dtype.kind not in "iufV":  # V: the narrow floats of JAX
             raise TypeError(f"dtype {array.dtype}")
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:

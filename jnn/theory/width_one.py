@@ -14,6 +14,7 @@ import numpy as np
 from jnn import activations, checks
 from jnn.activations import ActivationLike, Elementwise
 from jnn.checks import Data, Real, Thing
+from jnn.theory.arguments import reals
 from jnn.theory.gaussian import double
 
 
@@ -30,11 +31,9 @@ def log_gradient_bound(w: Data, activation: ActivationLike = "sigmoid") -> float
     >>> round(float(np.exp(log_gradient_bound([1.0, 1.0, 2.0]))), 8), 2 * 4**-3
     (0.03125, 0.03125)
     """
-    w = np.asarray(w, np.float64)
+    w = reals("w", w, meaning="weights")
     if w.ndim != 1:
         raise ValueError(f"w has shape {w.shape}; expected (H,): one weight for each hidden layer")
-    if not np.isfinite(w).all():
-        raise ValueError(f"w must be finite, got {w}")
     # a weight of 0 lets nothing through
     with np.errstate(divide="ignore"):
         return float(np.sum(np.log(np.abs(w))) + w.size * np.log(_largest_slope(activation)))
@@ -75,7 +74,7 @@ def last_depth(dtype: Thing, ratio: Real = 0.25) -> float | int:
     """
     # checks.floating_dtype refuses float64 where x64 is off, but nothing is computed in it here
     try:
-        kind = jnp.finfo(dtype)
+        kind = None if dtype is None else jnp.finfo(jnp.dtype(dtype))  # None would be float64
     except (TypeError, ValueError):
         kind = None
     if kind is None or kind.bits not in (16, 32, 64):

@@ -52,7 +52,7 @@ def signals(
     >>> round(float(tanh.q[-1]), 6), round(float(np.exp(2 * tanh.log_gradient[-1])), 6)
     (0.418037, 0.938636)
     """
-    depth = checks.integer("depth", depth, 1, meaning="how many layers")
+    depth = checks.integer("depth", depth, 1, 10**7, meaning="how many layers")
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
     residual = checks.flag("residual", residual)
     m, mean = _start(start)
