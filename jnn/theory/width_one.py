@@ -205,7 +205,8 @@ def _stationary_law(activation: ActivationLike, sigma_w2: float, sigma_b2: float
     if not 1 - P.sum(0) @ p < 1e-4:
         raise ValueError(
             f"with sigma_w2={sigma_w2} the states of {activation!r} have no stationary law, or "
-            "too wide a one: they grow without limit; take a smaller sigma_w2"
+            "too wide a one: they grow without limit; take a smaller sigma_w2, or a "
+            "larger sigma_b2"
         )
     reach = float(u[np.flatnonzero(np.cumsum(p[::-1])[::-1] > 1e-13)[-1]])
     return _Law(p, variances, reach)

@@ -32,7 +32,8 @@ class Row(NamedTuple):
 
 
 def fit(**options):
-    return jnn.fit(NET, (X, X), epochs=options.pop("epochs", 1), progress=False, **options)
+    stop = jnn.Stop(seconds=0.2)  # of a billion epochs
+    return jnn.fit(NET, (X, X), **{"epochs": 1, "progress": False, "stop": stop} | options)
 
 
 def plain(name, call, good, **kinds):
@@ -232,7 +233,6 @@ NUMBERS = {
         lambda v: figures.jacobian_spectrum([v]), "singular", 0.5, array=True
     ),
     "a matrix": Row(lambda v: figures.matrix([[v]]), "M", 0.5, array=True),
-    "a vector": Row(lambda v: figures.losses({"loss": [v]}), "loss", 0.5, array=True),
     **{
         f"{function.__name__} {row.named}": row
         for function, array in (
@@ -245,16 +245,16 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def taken(row, value):
+def taken(row, value, warns="error"):
     """What comes of it: None, or the TypeError or ValueError, its sentence looked at."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter(warns)
             warnings.filterwarnings("ignore", message="loss or parameters stopped being finite")
             row.call(value)
     except (TypeError, ValueError) as error:
         sentence = str(error)
-        assert row.named in sentence, (value, sentence)
+        assert row.named in sentence or "bytes, more than this" in sentence, (value, sentence)
         assert len(sentence) < 1_000
         return error
     return None
@@ -282,4 +282,4 @@ def test_a_number_is_a_number(name, as_a_user):
     assert row.none == (taken(row, None) is None)
     assert row.array or taken(row, [row.good]) is not None
     for extreme in (10**9, 1e300, 1e-300, -1, 0, np.inf):
-        taken(row, extreme)
+        taken(row, extreme, warns="ignore")  # ∞ is right, and NumPy says that it came

@@ -78,10 +78,10 @@ def signals(
 
 
 def _start(start: Data) -> tuple[float, float]:
-    if np.shape(start) != (2,):
+    if not isinstance(start, (tuple, list, np.ndarray)) or len(start) != 2:
         raise ValueError(
-            f"start has shape {np.shape(start)}; expected (2,): the mean square and the mean of "
-            "what comes in"
+            f"start is {checks.short(repr(start))}; it must be a pair: the mean square and the "
+            "mean of what comes in"
         )
     m = checks.number("start[0]", start[0], least=0, meaning="the mean square of what comes in")
     mean = checks.number("start[1]", start[1], meaning="the mean of what comes in")
