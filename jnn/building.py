@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jnn import activations, checks, initializers, interrupts, outputs
+from jnn import activations, checks, initializers, interrupts, memory, outputs
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
@@ -68,6 +68,10 @@ def init_network_params(
     ]
     shapes = tuple((depth, start, layer.n_in, layer.n_out) for layer, start, depth in runs)
     key = checks.key(key)
+    if not isinstance(key, Tracer):  # of which nothing need be drawn: jax.eval_shape
+        numbers = sum((layer.n_in + 1) * layer.n_out for layer in plan)
+        remedy = "give smaller sizes"
+        memory.check(f"a network of {numbers:,} parameters", numbers * dtype.itemsize, remedy)
     stacks = []
     with interrupts.kept():
         drawn = _draw(key, shapes, dtype)

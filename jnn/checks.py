@@ -194,7 +194,7 @@ def floating_dtype(name: str, value: Thing) -> np.dtype:
     dtype(bfloat16)
     """
     try:
-        dtype = jnp.dtype(value)
+        dtype = None if value is None else jnp.dtype(value)
     except TypeError:
         dtype = None
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 2:
@@ -207,7 +207,7 @@ def floating_dtype(name: str, value: Thing) -> np.dtype:
     return dtype
 
 
-# ---- sizes, variances ----
+# ---- sizes ----
 
 
 def sizes(value: Thing) -> tuple[int, ...]:
@@ -238,30 +238,6 @@ def sizes(value: Thing) -> tuple[int, ...]:
                 f"layer size n_{l} is {n!r} in sizes {shown}; every size must be a positive integer"
             ) from error
     return tuple(listed)
-
-
-def variances(sigma_w2: Data, sigma_b2: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Weight variances times fan-in and bias variances, in float64, of any shapes.
-
-    Raises:
-      TypeError: one of them is not of real numbers.
-      ValueError: a weight variance is not positive, a bias variance negative, or one is not finite.
-
-    >>> variances(-1, 0)
-    Traceback (most recent call last):
-      ...
-    ValueError: sigma_w2 is -1; it must be positive and finite: weight variance times fan-in
-    """
-    w, b = np.asarray(sigma_w2), np.asarray(sigma_b2)
-    for name, given, array in (("sigma_w2", sigma_w2, w), ("sigma_b2", sigma_b2, b)):
-        if not _is_real(array.dtype):
-            raise TypeError(_sentence(name, given, "a number, or an array of numbers"))
-    if not (np.isfinite(w).all() and (w > 0).all()):
-        meaning = "weight variance times fan-in"
-        raise ValueError(_sentence("sigma_w2", sigma_w2, "positive and finite", meaning))
-    if not (np.isfinite(b).all() and (b >= 0).all()):
-        raise ValueError(_sentence("sigma_b2", sigma_b2, "finite and at least 0", "bias variance"))
-    return w.astype(np.float64), b.astype(np.float64)
 
 
 # ---- names that were changed ----

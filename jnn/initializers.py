@@ -57,9 +57,9 @@ def _apart(weights: Scheme, biases: Scheme = schemes.zeros) -> Initializer:
 
 
 _SIMPLE = {
-    # the lecture's choice: every weight and every bias from N(0, 1), whatever the width
+    # the lecture's: all from N(0, 1)
     "normal": _apart(schemes.normal(1.0), schemes.normal(1.0)),
-    # variance 1/n_in; LeCun et al. 1998
+    # 1/n_in; LeCun et al. 1998
     "lecun_normal": _apart(schemes.lecun_normal()),
     "lecun_uniform": _apart(schemes.lecun_uniform()),
     # 2/(n_in + n_out); Glorot & Bengio 2010
@@ -68,7 +68,7 @@ _SIMPLE = {
     # 2/n_in; He et al. 2015
     "he_normal": _apart(schemes.he_normal()),
     "he_uniform": _apart(schemes.he_uniform()),
-    # Saxe et al. 2014
+    # Saxe 2014
     "orthogonal": _apart(schemes.orthogonal()),
 }
 
@@ -97,7 +97,6 @@ class CriticalVariances(NamedTuple):
     sigma_b2: float
 
 
-@lru_cache(maxsize=64)
 def critical_variances(
     activation: ActivationLike, sigma_b2: Real | None = None
 ) -> CriticalVariances:
@@ -117,6 +116,13 @@ def critical_variances(
     >>> round(critical_variances("tanh", 0.05).sigma_w2, 6)
     1.760955
     """
+    if sigma_b2 is not None:
+        sigma_b2 = checks.number("sigma_b2", sigma_b2, least=0)
+    return _critical_variances(activation, sigma_b2)
+
+
+@lru_cache(maxsize=64)  # of floats: True == 1.0
+def _critical_variances(activation: ActivationLike, sigma_b2: float | None) -> CriticalVariances:
     from jnn.theory.mean_field import criticality  # imports much of SciPy
 
     if sigma_b2 is None:
@@ -131,7 +137,7 @@ def critical(
 ) -> Initializer:
     """Weights and biases on the critical line.
 
-        W ~ N(0, σ_w²/n_in), or σ_w times orthogonal,        b ~ N(0, σ_b²)
+        W ~ N(0, σ_w²/n_in), or σ_w times orthogonal,  b ~ N(0, σ_b²)
 
     An orthogonal W is scaled by √max(1, n_out/n_in), so that |Wx|²/n_out is σ_w² |x|²/n_in for
     every shape.
@@ -172,9 +178,6 @@ def _orthogonal(sigma_w2: float, sigma_b2: float) -> Initializer:
 
 def _biases(sigma_b2: float) -> Scheme:
     return schemes.normal(sigma_b2**0.5) if sigma_b2 else schemes.zeros
-
-
-# ---- against dead units, and for residual layers ----
 
 
 @Initializer

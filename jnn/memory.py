@@ -23,12 +23,12 @@ def check(what: str, n_bytes: int, remedy: str) -> None:
     >>> check("the Hessian of 1,000,000 parameters", 8 * 10**18, "give fewer")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
       ...
-    ValueError: the Hessian of 1,000,000 parameters takes 8,000,000,000,000,000,000 bytes, more ...
+    ValueError: the Hessian of 1,000,000 parameters would take 8,000,000,000,000,000,000 bytes, ...
     """
     # devices are asked last: that starts them
     if n_bytes > _of_the_machine() and n_bytes > _of_devices():
         raise ValueError(
-            f"{what} takes {n_bytes:,} bytes, more than this machine's memory; {remedy}"
+            f"{what} would take {n_bytes:,} bytes, more than this machine's memory; {remedy}"
         )
 
 

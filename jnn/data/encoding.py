@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from jaxtyping import Float, Float32
 
-from jnn import arrays, checks
+from jnn import arrays, checks, memory
 from jnn.checks import Data, Real, Thing
 from jnn.metrics.labels import as_classes, check_labels, classes
 
@@ -44,6 +44,9 @@ def one_hot(labels: Data, n_classes: int | None = None, dtype: Thing = np.float3
             f"labels run from {given.min()} to {given.max()}; {n_classes} classes are 0 … "
             f"{n_classes - 1}: np.unique(labels, return_inverse=True)[1] numbers them from 0"
         )
+    what = f"one-hot rows of {given.size:,} labels of {n_classes:,} classes"
+    n_bytes = given.size * n_classes * np.dtype(dtype).itemsize
+    memory.check(what, n_bytes, "train on the labels as they are")
     rows = np.zeros((*given.shape, n_classes), dtype)
     np.put_along_axis(rows, given[..., None].astype(int), 1, axis=-1)
     return rows

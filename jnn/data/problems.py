@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jnn import checks
+from jnn import checks, memory
 from jnn.checks import Thing
 from jnn.data.scaling import standardization, standardize
 from jnn.data.splits import host_generator
@@ -27,7 +27,7 @@ def ripple(key: Array, n: int = 100, dtype: Thing = np.float32) -> tuple[Column,
     [(100, 1), (100, 1)]
     """
     dtype = _floating(dtype)
-    x = np.linspace(0, 1, checks.integer("n", n, 2))[:, None]
+    x = np.linspace(0, 1, _rows(n, 2, 6))[:, None]
     x = standardize(standardization(x), x)
     g = 20 * x + host_generator(key).normal(size=x.shape)
     y = standardize(standardization(g), g) + 0.5 * np.sin(4 * x)
@@ -48,7 +48,7 @@ def ten_features(
     """
     dtype = _floating(dtype)
     generator = host_generator(key)
-    x = generator.normal(size=(checks.integer("n", n, 1), 10))
+    x = generator.normal(size=(_rows(n, 1, 24), 10))
     coefficients = np.array([1.0, 10, -7, 2, 3, -14, 1, 3, -1, 11])[:, None]
     y = x @ coefficients - 40 + 0.02 * generator.normal(size=(n, 1))
     return x.astype(dtype), y.astype(dtype)
@@ -76,8 +76,14 @@ def logarithm(n: int = 200, dtype: Thing = np.float32) -> tuple[Column, Column]:
 
 
 def _grid(n: int, dtype: Thing) -> Column:
-    n = checks.integer("n", n, 2)
-    return np.linspace(0.5, 3, n, dtype=_floating(dtype))[:, None]
+    return np.linspace(0.5, 3, _rows(n, 2, 3), dtype=_floating(dtype))[:, None]
+
+
+def _rows(n: Thing, least: int, numbers: int) -> int:
+    """n, where that many numbers a row, those on the way among them, can be had."""
+    n = checks.integer("n", n, least, meaning="how many rows")
+    memory.check(f"what {n:,} rows are made of", 8 * n * numbers, "ask for fewer")
+    return n
 
 
 def _floating(dtype: Thing) -> np.dtype:

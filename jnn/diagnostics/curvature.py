@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from jnn import checks, losses
+from jnn import checks, losses, memory
 from jnn.checks import Data
 from jnn.data import rows
 from jnn.diagnostics.logits import wide
@@ -81,6 +81,9 @@ def top_eigenvalues(
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     meaning = "no more than iterations, or parameters"
     k = checks.integer("k", k, 1, min(iterations, size), meaning=meaning)
+    what = f"the basis of {min(iterations * k, size):,} vectors of {size:,} parameters"
+    n_bytes = min(iterations * k, size) * size * params[0].w.dtype.itemsize
+    memory.check(what, n_bytes, "ask for fewer iterations")
     x, y = checked.x, checked.y
     if size <= iterations * k:
         (H,) = _in_range(_hessian(params, x, y, loss))
@@ -126,7 +129,7 @@ def trace(
       key: of the signs; None is `jax.random.key(0)`.
       samples: Hessian-vector products, at least 2.
     Raises:
-      ValueError: shapes do not match, or there are fewer than two samples.
+      ValueError: shapes do not match, or there are fewer than two samples, or over a million.
       TypeError: samples is not an integer, or the key is not a JAX key.
       FloatingPointError: a second derivative is out of range.
     Source: Hutchinson 1990.
@@ -137,7 +140,7 @@ def trace(
     """
     checked = rows.check_rows(params, (x, y), loss)
     key = jax.random.key(0) if key is None else checks.key(key)
-    samples = checks.integer("samples", samples, 2)
+    samples = checks.integer("samples", samples, 2, 10**6)
     (products,) = _in_range(_samples(params, checked.x, checked.y, loss, key, samples))
     return Trace(float(products.mean()), float(products.std(ddof=1) / samples**0.5))
 

@@ -107,7 +107,7 @@ def log_singular_values(
             moved = logs[:least] - following[:least]
         moved = np.where(logs[:least] == following[:least], 0.0, moved)
         logs = following
-        if np.max(np.abs(moved), initial=0) < tolerance:
+        if np.max(np.abs(moved), initial=0) <= tolerance:
             break
     return np.sort(logs)[::-1]
 

@@ -11,11 +11,12 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
-from jnn import arrays, checks
+from jnn import arrays, checks, memory
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import wide
-from jnn.params import Params
+from jnn.params import Params, sizes
 from jnn.structure import as_arrays
+from jnn.theory.arguments import variances
 from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import AUTO
@@ -80,6 +81,9 @@ def empirical_ntk(
     scales = _scales(params, sigma_w2, sigma_b2)
     x = _batch("x", x, n_0)
     x2 = x if x2 is None else _batch("x2", x2, n_0)
+    entries = len(x) * len(x2) * sizes(params)[-1] ** 2
+    what = f"the kernel of {len(x):,} and {len(x2):,} examples"
+    memory.check(what, entries * params[0].w.dtype.itemsize, "take fewer at a time")
     rows = [
         [_ntk(params, left, right, scales) for right in _blocks(params, x2)]
         for left in _blocks(params, x)
@@ -94,7 +98,7 @@ def _scales(params: Params, sigma_w2: Real | None, sigma_b2: Real | None) -> tup
         raise ValueError(
             "give sigma_w2 and sigma_b2 together (the NTK parametrisation), or neither (jnn's own)"
         )
-    checks.variances(sigma_w2, sigma_b2)
+    variances(sigma_w2, sigma_b2)
     w = checks.number("sigma_w2", sigma_w2)
     b = checks.number("sigma_b2", sigma_b2)
     return tuple(_Scale(w / stack.w.shape[2], b) for stack in params)

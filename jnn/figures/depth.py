@@ -6,6 +6,7 @@ from itertools import chain, repeat
 import numpy as np
 import plotly.graph_objects as go
 
+from jnn import checks
 from jnn.checks import Data, Real
 from jnn.figures.style import (
     FAINT,
@@ -50,9 +51,10 @@ def errors_by_depth(
     figure = empty(title, "layers", y_title)
     ends = [depths.min() - 0.5, depths.max() + 0.5]
     if baseline is not None:
+        level = checks.number("baseline", baseline, meaning="the error of predicting the mean")
         figure.add_scatter(
             x=ends,
-            y=np.full(2, float(baseline)),
+            y=np.full(2, level),
             name="predicting the mean",
             mode="lines",
             line=faint_line("dash"),
@@ -97,6 +99,9 @@ def gradients_by_depth(
     >>> [trace.name for trace in figure.data]
     ['predicted', 'measured']
     """
+    if smallest is not None:
+        meaning = "the least positive number of a dtype"
+        smallest = checks.number("smallest", smallest, above=0, meaning=meaning)
     points = _named(log_norms, "measured")
     lines = {}
     if predicted is not None:

@@ -22,6 +22,7 @@ import kaleido
 import plotly.graph_objects as go
 from kaleido.errors import ChromeNotFoundError
 
+from jnn import checks
 from jnn.checks import Real
 from jnn.files.atomic import write_atomically
 
@@ -69,6 +70,8 @@ def save(
     ...     [path.name for path in save(figure, f"{folder}/identity", png=False)]
     ['identity.html']
     """
+    scale = checks.number("scale", scale, above=0, most=100, meaning="pixels for each pixel")
+    png = checks.flag("png", png)
     path = Path(path)
     if path.suffix in {".html", ".png"}:
         path = path.with_suffix("")

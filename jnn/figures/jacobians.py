@@ -3,6 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from jnn import checks
 from jnn.checks import Data
 from jnn.figures.style import INK, colour_bar, empty, layout, numbers, vector
 
@@ -23,12 +24,14 @@ def jacobian_spectrum(
       bins: of the histogram.
       title: above the picture.
     Raises:
-      ValueError: something does not hold numbers, or the law's shapes differ.
+      ValueError: something does not hold numbers, the law's shapes differ, or bins is not positive.
+      TypeError: bins is not an integer.
 
     >>> law = ([0.0, 1.0, 2.0], [0.3, 0.4, 0.3])
     >>> [trace.name for trace in jacobian_spectrum(jnp.array([0.5, 1.0, 1.5]), law=law).data]
     ['measured', 'predicted']
     """
+    bins = checks.integer("bins", bins, 1, 10**5, meaning="of the histogram")
     s = numbers("singular_values", singular_values).ravel()
     s = s[np.isfinite(s)]
     if s.size == 0:

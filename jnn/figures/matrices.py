@@ -6,6 +6,7 @@ from itertools import accumulate
 import numpy as np
 import plotly.graph_objects as go
 
+from jnn import checks
 from jnn.checks import Data
 from jnn.figures.style import FAINT, INK, colour_bar, layout, numbers
 
@@ -91,8 +92,9 @@ def _check(M: np.ndarray, labels: Sequence[str] | None, blocks: Sequence[int] | 
         raise ValueError(f"labels and blocks are for a square matrix; M has shape {M.shape}")
     if labels is not None and len(labels) != rows:
         raise ValueError(f"{len(labels)} labels for M of shape {M.shape}; expected {rows}")
-    if blocks is not None and (min(blocks, default=0) < 1 or sum(blocks) != rows):
-        raise ValueError(f"blocks {list(blocks)} must be positive and sum to {rows}, the rows of M")
+    sizes = [checks.integer("a size of blocks", n, 1) for n in blocks or []]
+    if blocks is not None and sum(sizes) != rows:
+        raise ValueError(f"blocks {sizes} must sum to {rows}, the rows of M")
 
 
 def _heat(M: np.ndarray, log: bool) -> go.Heatmap:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
+from jnn import checks
 from jnn.checks import Data, Real
 from jnn.figures.style import (
     COLOURS,
@@ -61,7 +62,8 @@ def phase_diagram(
     figure = go.Figure(_phases(w, b, χ_1), layout=layout(title, 960, 640))
     if critical is not None:
         _add_critical_line(figure, vector("critical", critical, b.size), b)
-    for (name, (x, y)), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
+    for (name, point), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
+        x, y = (checks.number(f"a variance of {name!r}", value, least=0) for value in point)
         marker = {"size": 15, "color": colour, "line": {"color": "white", "width": 2}}
         figure.add_scatter(x=[x], y=[y], name=name, mode="markers", marker=marker, cliponaxis=False)
     figure.update_xaxes(**span(SIGMA_W2, w)).update_yaxes(**span(SIGMA_B2, b))

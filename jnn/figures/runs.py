@@ -95,7 +95,8 @@ def convergence(
                 col=column,
             )
     if floor is not None:
-        figure.add_hline(y=floor, line=faint_line("dash"))
+        level = checks.number("floor", floor, above=0, meaning="a loss on a logarithmic axis")
+        figure.add_hline(y=level, line=faint_line("dash"))
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     figure.update_xaxes(title_text="iterations", col=1)

@@ -154,10 +154,13 @@ def numbers(name: str, values: Data) -> np.ndarray:
     """The values in float64: bfloat16 has no place in a plotly figure.
 
     Raises:
-      ValueError: they are not numbers.
+      ValueError: they are not numbers, as True and False are not.
     """
     try:
-        return arrays.doubles(name, values)
+        array = arrays.numbers(name, values)
+        if array.dtype.kind == "b":
+            raise TypeError(f"dtype {array.dtype}")
+        return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         reason = str(error).removeprefix(f"{name} must hold numbers, got ")
         raise ValueError(f"{name} must be an array of numbers: {reason}") from error

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn import arrays, checks
+from jnn import arrays, checks, memory
 from jnn.checks import Data, Real
 from jnn.equality import by_value
 from jnn.metrics.labels import as_classes, check_labels, classes
@@ -174,6 +174,8 @@ def _paired(
     p = classes(p, threshold)
     K = int(max(y.max(), p.max())) + 1 if n_out is None else n_out
     K = max(2, K)
+    remedy = "number the classes from 0 without gaps, np.unique(y, return_inverse=True)[1]"
+    memory.check(f"the confusion matrix of {K:,} classes", 8 * K * K, remedy)
     if names is not None and len(names) != K:
         raise ValueError(f"there are {len(names)} names in labels for {K} classes")
     return y, p, tuple(map(str, range(K) if names is None else names))

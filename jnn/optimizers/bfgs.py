@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jnn import checks
+from jnn import checks, memory
 from jnn.checks import Real, Tree
 from jnn.optimizers.vectors import dot, flatten, needed
 
@@ -52,7 +52,7 @@ def optimizer(*, curv_rtol: Real = 0.3) -> optax.GradientTransformationExtraArgs
       curv_rtol: how much of the slope may remain at the end of a line search, between 0 and 1.
         optax's 0.9 does nearly as well here: cheaper iterations, and a twentieth more of them.
     Raises:
-      ValueError: curv_rtol is not between 0 and 1.
+      ValueError: curv_rtol is not between 0 and 1; from `init`, P² numbers cannot be had.
       TypeError: curv_rtol is not a number.
     Source: Broyden, Fletcher, Goldfarb, Shanno 1970.
 
@@ -78,6 +78,8 @@ def optimizer(*, curv_rtol: Real = 0.3) -> optax.GradientTransformationExtraArgs
 
     def init(params: Tree) -> BFGSState:
         p, _ = flatten(params)
+        what = f"the inverse Hessian of {p.size:,} parameters"
+        memory.check(what, p.size**2 * p.dtype.itemsize, 'take optimizer="lbfgs"')
         return BFGSState(jnp.eye(p.size, dtype=p.dtype), p, jnp.zeros_like(p), jnp.array(True))
 
     def update(

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn import arrays, checks
+from jnn import checks
 from jnn.activations import ACTIVATIONS, Activation
 from jnn.checks import Data
 from jnn.equality import by_value
+from jnn.theory.arguments import reals
 
 # ---- how wide a network must be ----
 
@@ -163,16 +164,14 @@ def monotone_floor(x: Data, y: Data, weights: Data = None) -> Floor:
     >>> monotone_floor([-1, 0, 1], [1, 0, 1]).sup
     0.5
     """
-    x = arrays.doubles("x", x)
-    y = arrays.doubles("y", y)
-    w = np.ones(x.shape) if weights is None else arrays.doubles("weights", weights)
+    x, y = reals("x", x, meaning="inputs"), reals("y", y, meaning="targets")
+    one = np.ones(x.shape) if weights is None else weights
+    w = reals("weights", one, above=0, meaning="of the rows")
     if x.ndim != 1 or not x.shape == y.shape == w.shape or x.size == 0:
         raise ValueError(
             f"x, y and weights have shapes {x.shape}, {y.shape} and {w.shape}; expected one shape "
             "(n,), n ≥ 1"
         )
-    if not np.isfinite([x, y, w]).all() or w.min() <= 0:
-        raise ValueError("x, y and weights must be finite, and weights positive")
     w = w / w.sum()
     rising = _rising_floor(x, y, w)
     falling = _rising_floor(x, -y, w)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, loggamma, polygamma, psi
 
-from jnn import arrays, checks
+from jnn import checks, memory
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
+from jnn.theory.arguments import reals
 
 # ---- the Jacobian of a relu network before training ----
 
@@ -86,9 +87,7 @@ def relu_distribution(x: Data, sizes: Sequence[int]) -> Distribution:
     0.4162
     """
     n = checks.sizes(sizes)
-    x = arrays.doubles("x", x)
-    if not np.isfinite(x).all():
-        raise ValueError(f"x must be finite, got {x}")
+    x = reals("x", x, meaning="values of ln |Ju|²")
     law = relu_law(n)
     deviation = np.sqrt(law.variance)
     # beyond, less than e^-50 is left
@@ -114,6 +113,7 @@ def relu_distribution(x: Data, sizes: Sequence[int]) -> Distribution:
 def _alive(n: int) -> tuple[np.ndarray, np.ndarray]:
     """K and its probabilities, K ~ Binomial(n, ½) given K ≥ 1, out to 14 standard deviations."""
     reach = 7 * math.isqrt(n) + 1
+    memory.check(f"the law of a layer of width {n:,}", 16 * reach, "take a smaller width")
     k = np.arange(max(1, n // 2 - reach), min(n, n // 2 + reach) + 1)
     log_p = -gammaln(k + 1) - gammaln(n - k + 1)
     p = np.exp(log_p - log_p.max())

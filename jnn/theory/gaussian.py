@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import erf
 
-from jnn import activations
+from jnn import activations, checks
 from jnn.activations import Activation, ActivationLike
 from jnn.checks import Data
 from jnn.equality import by_value
+from jnn.theory.arguments import reals
 from jnn.transfers import meant
 
 
@@ -60,7 +61,8 @@ def moments(activation: ActivationLike, q: Data) -> Moments:
     [2.0, 0.5, 0.5, 0.5]
     """
     h = activations.resolve(activation)
-    z, density, root = line(activation, np.asarray(q, np.float64))
+    q = reals("q", q, least=0, finite=False, meaning="the variance of u")
+    z, density, root = line(activation, q)
     x = double(h.value, root * z)
     δ = double(h.slope, root * z)
     # of a network whose lengths grow without limit
@@ -134,7 +136,8 @@ def half_difference(activation: ActivationLike, q: float, distance: Data) -> Dat
     >>> float(half_difference("identity", 2.0, 1e-9).round(20))
     2e-09
     """
-    ε = np.asarray(distance, np.float64)
+    q = checks.number("q", q, least=0, meaning="the variance of u and of v")
+    ε = reals("distance", distance, least=0, most=2, meaning="1 less the correlation")
     θ = 2 * np.arcsin(np.sqrt(ε / 2))
     closed = _closed(activation)
     if closed is not None:

@@ -84,10 +84,22 @@ def moments(
     [1.0, 2.0, 5.0]
     """
     network = _network(depth, activation, weights, sigma_w2, sigma_b2)
-    order = checks.integer("order", order, 1, meaning="of the last moment")
+    order = checks.integer("order", order, 1, 1_000, meaning="of the last moment")
     z, density, root = gaussian.line(activation, network.q)
     δ2 = gaussian.double(activations.resolve(activation).slope, root * z) ** 2
-    law = np.array([0.0, *(np.sum(density * δ2**k) for k in range(1, order + 1))])
+    with np.errstate(all="ignore"):
+        m = _moments(np.array([np.sum(density * δ2**k) for k in range(1, order + 1)]), network)
+    if not np.isfinite(m).all():
+        raise ValueError(
+            f"moment {order} of depth {depth} leaves float64's range: take a lower order or depth"
+        )
+    return m
+
+
+def _moments(of_slopes: np.ndarray, network: "_Network") -> np.ndarray:
+    """Those of JJᵀ from those of h'²."""
+    order = len(of_slopes)
+    law = np.append(0.0, of_slopes)
     # S(t) = (1 + t)/t · ψ⁻¹(t)
     shifted = np.append([1.0, 1.0], np.zeros(order))[: order + 1]
     S = power_series.times(shifted, power_series.inverse(law)[1:])
@@ -141,9 +153,13 @@ def spectrum(
     (2.0, True)
     """
     network = _network(depth, activation, weights, sigma_w2, sigma_b2)
-    points = checks.integer("points", points, 1, meaning="how many singular values")
+    points = checks.integer("points", points, 1, 10**5, meaning="how many singular values")
     law = _law(activation, network.q)
     largest = _largest(law, network)
+    if not 1e-100 < largest < 1e100:
+        raise ValueError(
+            f"the singular values of depth {depth} reach {largest:.0e}: take a smaller depth"
+        )
     if law.squares.size == 1 and not network.gaussian:
         raise ValueError(
             f"all singular values are {largest:.6g}: the network is linear, and its weights "
@@ -213,10 +229,12 @@ def linear_moments(width: int, depth: int, sigma_w2: Real = 1.0) -> tuple[float,
     width = checks.integer("width", width, 1)
     depth = checks.integer("depth", depth, 0, meaning="how many matrices are multiplied")
     sigma_w2 = checks.number("sigma_w2", sigma_w2, above=0, meaning="weight variance times width")
-    a = b = 1.0
-    for _ in range(depth):
-        a, b = a * (1 + 1 / width) + b, b + 2 * a / width**2
-    return sigma_w2**depth, a * sigma_w2 ** (2 * depth), b * sigma_w2 ** (2 * depth)
+    factor = np.array([[1 + 1 / width, 1], [2 / width**2, 1]])  # of (a, b)
+    with np.errstate(over="ignore"):
+        # squared log₂ L times: no loop of a billion steps, and ∞ where floats end
+        mean = np.float64(sigma_w2) ** depth
+        a, b = np.linalg.matrix_power(factor * np.float64(sigma_w2) ** 2, depth) @ np.ones(2)
+    return float(mean), float(a), float(b)
 
 
 # ---- the equation of the spectrum ----
@@ -281,11 +299,17 @@ def _largest(law: _Law, network: _Network) -> float:
     i = int(np.argmin(values))
     # an orthogonal linear network: the limit, w to infinity
     if not 0 < i < len(grid) - 1:
-        return math.exp(values[i] / 2)
+        return _exp(values[i] / 2)
     end = minimize_scalar(
         log_eigenvalue,
         bounds=(grid[i - 1], grid[i + 1]),
         method="bounded",
         options={"xatol": 1e-10},
     )
-    return math.exp(float(end.fun) / 2)
+    return _exp(float(end.fun) / 2)
+
+
+def _exp(log: float) -> float:
+    """eˣ, ∞ where Python's raises."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(log))

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jnn import arrays, checks
+from jnn import checks, memory
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
 from jnn.equality import by_value
 from jnn.theory import gaussian
+from jnn.theory.arguments import reals
 from jnn.theory.mean_field.maps import check_point
 
 
@@ -67,7 +68,7 @@ def infinite_width(
     [[11.0, 4.358241], [4.358241, 11.0]]
     """
     x, x2 = _inputs(x, x2)
-    hidden = checks.integer("hidden", hidden, 0, meaning="how many hidden layers there are")
+    hidden = checks.integer("hidden", hidden, 0, 10**6, meaning="how many hidden layers there are")
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
     expectations = gaussian.products(activation)
     scale = sigma_w2 / x.shape[1]
@@ -85,13 +86,13 @@ def infinite_width(
 
 
 def _inputs(x: Data, x2: Data) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
-    x = arrays.doubles("x", x)
-    x2 = x if x2 is None else arrays.doubles("x2", x2)
+    x = reals("x", x, meaning="examples, (n, n_0)")
+    x2 = x if x2 is None else reals("x2", x2, meaning="examples, (m, n_0)")
     if x.ndim != 2 or x2.ndim != 2 or x.shape[1] != x2.shape[1] or 0 in x.shape + x2.shape:
         raise ValueError(
             f"x and x2 have shapes {x.shape} and {x2.shape}; expected (n, n_0) and (m, n_0): one "
             "example a row"
         )
-    if not (np.isfinite(x).all() and np.isfinite(x2).all()):
-        raise ValueError("x and x2 must be finite")
+    pairs = len(x) * len(x2)
+    memory.check(f"the kernels of {pairs:,} pairs of examples", 32 * pairs, "take fewer at a time")
     return x, x2

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import hyp2f1
 
-from jnn import arrays, checks
+from jnn import checks
 from jnn.checks import Data, Real, Thing
 from jnn.equality import by_value
+from jnn.theory.arguments import reals
 
 _BISECTIONS = 100  # of the log-odds of a/s, from an interval of some hundred to rounding
 _SATURATED = 37.0  # log-odds at which a is s but for rounding
@@ -53,10 +54,7 @@ def learning_curve(t: Data, s: Real, a0: Real, layers: int = 2) -> Data:
     >>> learning_curve([0.5, 1, 2], s=3, a0=0.01).round(6).tolist()
     [0.188842, 1.723002, 2.994499]
     """
-    t = arrays.doubles("t", t)
-    allowed = (t >= 0) & (t < np.inf)
-    if not np.all(allowed):
-        raise ValueError(f"t holds {t[~allowed].flat[0]}; times must be finite and at least 0")
+    t = reals("t", t, least=0, meaning="times")
     s, a0 = _strengths(s, a0)
     layers = checks.integer("layers", layers, 1, meaning="how many layers have weights")
     if layers == 2:
@@ -97,7 +95,7 @@ def learning_time(a: Data, s: Real, a0: Real, layers: int = 2) -> Data:
     >>> [t.round(6).item() for t in chains]
     [0.549306, 2.493403, 32.144391]
     """
-    a = arrays.doubles("a", a)
+    a = reals("a", a, meaning="strengths")
     s, a0 = _strengths(s, a0)
     layers = checks.integer("layers", layers, 1, meaning="how many layers have weights")
     if not np.all((a >= a0) & (a <= s)):
@@ -137,8 +135,11 @@ def chain_curvature(w: Real, y: Real, layers: int) -> Curvature:
     w = checks.number("w", w, meaning="the weight of every layer")
     y = checks.number("y", y, meaning="the target")
     layers = checks.integer("layers", layers, 2, meaning="how many layers have weights")
-    r = (w**layers - y) * w ** (layers - 2)
-    return Curvature(layers * w ** (2 * layers - 2) + (layers - 1) * r, -r, layers - 1)
+    with np.errstate(over="ignore"):  # ∞ where Python's ** raises
+        power = np.float64(w) ** (layers - 2)
+        r = float((power * w * w - y) * power)
+        together = float(layers * (power * w) ** 2 + (layers - 1) * r)
+    return Curvature(together, -r, layers - 1)
 
 
 def _over(x: Data, y: Data) -> Data:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jnn import activations, arrays, checks
+from jnn import activations, checks
 from jnn.activations import ActivationLike, Elementwise
 from jnn.checks import Data, Real, Thing
+from jnn.theory.arguments import reals
 from jnn.theory.gaussian import double
 
 
@@ -30,11 +31,9 @@ def log_gradient_bound(w: Data, activation: ActivationLike = "sigmoid") -> float
     >>> round(float(np.exp(log_gradient_bound([1.0, 1.0, 2.0]))), 8), 2 * 4**-3
     (0.03125, 0.03125)
     """
-    w = arrays.doubles("w", w)
+    w = reals("w", w, meaning="weights")
     if w.ndim != 1:
         raise ValueError(f"w has shape {w.shape}; expected (H,): one weight for each hidden layer")
-    if not np.isfinite(w).all():
-        raise ValueError(f"w must be finite, got {w}")
     # a weight of 0 lets nothing through
     with np.errstate(divide="ignore"):
         return float(np.sum(np.log(np.abs(w))) + w.size * np.log(_largest_slope(activation)))
@@ -75,7 +74,7 @@ def last_depth(dtype: Thing, ratio: Real = 0.25) -> float | int:
     """
     # checks.floating_dtype refuses float64 where x64 is off, but nothing is computed in it here
     try:
-        kind = jnp.finfo(dtype)
+        kind = None if dtype is None else jnp.finfo(jnp.dtype(dtype))  # None would be float64
     except (TypeError, ValueError):
         kind = None
     if kind is None or kind.bits not in (16, 32, 64):
@@ -206,7 +205,8 @@ def _stationary_law(activation: ActivationLike, sigma_w2: float, sigma_b2: float
     if not 1 - P.sum(0) @ p < 1e-4:
         raise ValueError(
             f"with sigma_w2={sigma_w2} the states of {activation!r} have no stationary law, or "
-            "too wide a one: they grow without limit; take a smaller sigma_w2"
+            "too wide a one: they grow without limit; take a smaller sigma_w2, or a "
+            "larger sigma_b2"
         )
     reach = float(u[np.flatnonzero(np.cumsum(p[::-1])[::-1] > 1e-13)[-1]])
     return _Law(p, variances, reach)

@@ -3,8 +3,28 @@
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+
+class _StandardError:
+    """Standard error; what is wrong with it (closed, a broken pipe, None) ends no run."""
+
+    def write(self, text: str) -> None:
+        with suppress(AttributeError, ValueError, OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(AttributeError, ValueError, OSError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        with suppress(AttributeError, ValueError, OSError):
+            return sys.stderr.isatty()
+        return False
+
+    def __getattr__(self, name: str) -> Any:  # its encoding, how wide it is
+        return getattr(sys.stderr, name)
 
 
 @contextmanager
@@ -19,10 +39,11 @@ def bar(
       unit: what is counted.
       initial: how many are done already.
     """
+    # a notebook's shell runs in a kernel; that IPython is imported alone means nothing
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    notebook, stream = hasattr(shell, "kernel"), _StandardError()
     if shown is None:
-        # a notebook's shell runs in a kernel; that IPython is imported alone means nothing
-        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        shown = sys.stderr.isatty() or hasattr(shell, "kernel")
+        shown = notebook or stream.isatty()
     if not shown or total == 0:
         yield None
         return
@@ -33,6 +54,7 @@ def bar(
         warnings.filterwarnings("ignore", category=TqdmWarning)
         from tqdm.auto import tqdm
 
-        of_tqdm = tqdm(total=total, unit=unit, initial=initial)
+        file: Any = None if notebook else stream
+        of_tqdm = tqdm(total=total, unit=unit, initial=initial, file=file)
     with of_tqdm:
         yield of_tqdm

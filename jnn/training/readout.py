@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jnn import checks
+from jnn import checks, memory
 from jnn.checks import Data, Real
 from jnn.data.rows import Rows, check_rows
 from jnn.params import Params, Stack, hidden_and_readout
@@ -80,6 +80,8 @@ def _least_squares(
 ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:
     """W and b of the weighted, penalised problem, about the means, where the bias is zero."""
     n, d = X.shape
+    what = f"the least squares problem of {d:,} features"
+    memory.check(what, 8 * (n + (d if l2 else 0)) * d, "take fewer features, or train the readout")
     Y = np.asarray(rows.y, np.float64)
     if rows.weights is None:
         w = np.full(n, 1 / n)

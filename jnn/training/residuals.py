@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jnn import losses
+from jnn import losses, memory
 from jnn.checks import Thing
 from jnn.data.rows import Rows
 from jnn.losses import LossLike
@@ -62,6 +62,10 @@ def of_squares(
     """
     x, y, weights = rows
     n, n_N = y.shape
+    P = sum(leaf.size for leaf in jax.tree.leaves(params))
+    m = n * n_N + (0 if penalty is None else P)
+    what = f"the Jacobian of {m:,} residuals by {P:,} parameters"
+    memory.check(what, m * P * y.dtype.itemsize, 'take optimizer="lbfgs"')
     scale = losses.resolve(loss).scale
     assert scale is not None  # else `check_squares` has refused it
     shares = jnp.full(n, 1 / n, y.dtype) if weights is None else weights / jnp.sum(weights)

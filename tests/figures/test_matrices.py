@@ -70,11 +70,11 @@ def test_confusion_matrix_is_coloured_by_shares_of_rows_and_tells_counts():
         ),
         (
             lambda: figures.matrix(np.eye(3), blocks=[1, 1]),
-            r"blocks \[1, 1\] must be positive and sum to 3",
+            r"blocks \[1, 1\] must sum to 3",
         ),
         (
             lambda: figures.matrix(np.eye(3), blocks=[3, 0]),
-            r"blocks \[3, 0\] must be positive and sum to 3",
+            r"a size of blocks is 0; it must be an integer of at least 1",
         ),
         (lambda: figures.confusion_matrix(np.ones((2, 3))), r"confusion has shape \(2, 3\)"),
         (lambda: figures.confusion_matrix(np.eye(3), ["a", "b"]), "K, K. for 2 labels"),

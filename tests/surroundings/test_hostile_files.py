@@ -234,7 +234,9 @@ def test_a_file_that_is_larger_than_the_memory_is_refused_with_its_bytes(tmp_pat
     jnn.save(tmp_path / "net", START)
     size = (tmp_path / "net").stat().st_size
     monkeypatch.setattr(memory, "_of_the_machine", lambda: size - 1)
-    message = f"the content of {tmp_path / 'net'} takes {size:,} bytes, more than this machine's"
+    message = (
+        f"the content of {tmp_path / 'net'} would take {size:,} bytes, more than this machine's"
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         jnn.load(tmp_path / "net")
 

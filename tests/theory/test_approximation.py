@@ -169,7 +169,11 @@ def test_width_one_stays_above_the_floor_and_width_two_fits():
         (lambda: approximation.monotone_floor([1, 2], [1, 2, 3]), ValueError, "one shape"),
         (lambda: approximation.monotone_floor([], []), ValueError, "one shape"),
         (lambda: approximation.monotone_floor([1, 2], [1, np.nan]), ValueError, "finite"),
-        (lambda: approximation.monotone_floor([1, 2], [1, 2], [1, 0]), ValueError, "positive"),
+        (
+            lambda: approximation.monotone_floor([1, 2], [1, 2], [1, 0]),
+            ValueError,
+            "weights is .*; it must be finite and above 0",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, error, message, as_a_user):

@@ -104,7 +104,7 @@ def test_integers_of_numpy_are_integers(as_a_user):
         (
             lambda: isometry.variance(2, sigma_w2=0),
             ValueError,
-            "sigma_w2 is 0; it must be positive",
+            "sigma_w2 is 0; it must be finite and above 0",
         ),
         (lambda: isometry.variance(2, sigma_w2=[1, 2]), TypeError, "sigma_w2 is"),
         (lambda: isometry.variance(2, sigma_w2=1, sigma_b2=np.nan), ValueError, "sigma_b2 is nan"),

@@ -74,7 +74,7 @@ def test_an_input_of_zero():
         (
             lambda: kernels.infinite_width(X, hidden=-1),
             ValueError,
-            "hidden is -1; it must be an integer of at least 0",
+            "hidden is -1; it must be an integer from 0 to 1000000",
         ),
         (
             lambda: kernels.infinite_width(X, hidden=1.5),
@@ -89,7 +89,7 @@ def test_an_input_of_zero():
         (
             lambda: kernels.infinite_width(X, hidden=1, sigma_w2=0),
             ValueError,
-            "sigma_w2 is 0; it must be positive",
+            "sigma_w2 is 0; it must be finite and above 0",
         ),
         (
             lambda: kernels.infinite_width(X, hidden=1, sigma_b2=-1),

@@ -11,6 +11,7 @@ from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
 from jnn.equality import by_value
 from jnn.theory import gaussian
+from jnn.theory.arguments import variances
 from jnn.theory.gaussian import moments
 from jnn.theory.mean_field.maps import LEAST, MOST, SCAN, check_point, length, on_scan, roots
 
@@ -168,15 +169,15 @@ def phase_diagram(
     >>> phase_diagram("tanh", [0.5, 3.0], [0.05]).chi_1.round(3).tolist()
     [[0.432, 1.209]]
     """
-    points = checks.integer("points", points, 1, meaning="how many variances of a range")
+    points = checks.integer("points", points, 1, 10**6, meaning="how many variances of a range")
     if sigma_w2 is None:
         sigma_w2 = np.linspace(0, 4, points + 1)[1:]
     if sigma_b2 is None:
         sigma_b2 = 0.5 * np.linspace(0, 1, points) ** 2
-    w, b = checks.variances(sigma_w2, sigma_b2)
-    for name, variances in (("sigma_w2", w), ("sigma_b2", b)):
-        if variances.ndim != 1:
-            raise ValueError(f"{name} has shape {variances.shape}; expected one axis, (n,)")
+    w, b = variances(sigma_w2, sigma_b2)
+    for name, given in (("sigma_w2", w), ("sigma_b2", b)):
+        if given.ndim != 1:
+            raise ValueError(f"{name} has shape {given.shape}; expected one axis, (n,)")
     q = np.asarray(length(activation, sigma_w2=w, sigma_b2=b[:, None]))
     χ_1 = w * moments(activation, np.clip(q, LEAST, MOST)).slope2
     line = np.array([_on_line(sigma_b2, activation) for sigma_b2 in b])

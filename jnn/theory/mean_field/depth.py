@@ -54,7 +54,7 @@ def signals(
     >>> round(float(tanh.q[-1]), 6), round(float(np.exp(2 * tanh.log_gradient[-1])), 6)
     (0.418037, 0.938636)
     """
-    depth = checks.integer("depth", depth, 1, meaning="how many layers")
+    depth = checks.integer("depth", depth, 1, 10**7, meaning="how many layers")
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
     residual = checks.flag("residual", residual)
     m, mean = _start(start)
@@ -80,10 +80,10 @@ def signals(
 
 
 def _start(start: Data) -> tuple[float, float]:
-    if np.shape(start) != (2,):
+    if not isinstance(start, (tuple, list, np.ndarray)) or len(start) != 2:
         raise ValueError(
-            f"start has shape {np.shape(start)}; expected (2,): the mean square and the mean of "
-            "what comes in"
+            f"start is {checks.short(repr(start))}; it must be a pair: the mean square and the "
+            "mean of what comes in"
         )
     m = checks.number("start[0]", start[0], least=0, meaning="the mean square of what comes in")
     mean = checks.number("start[1]", start[1], meaning="the mean of what comes in")

@@ -7,10 +7,11 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import elementwise
 
-from jnn import activations, arrays, checks
+from jnn import activations, checks, memory
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Real
 from jnn.theory import gaussian
+from jnn.theory.arguments import reals, variances
 from jnn.theory.gaussian import mean_square, moments
 
 
@@ -53,12 +54,13 @@ def correlation_map(
     0.677548
     """
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
-    c = arrays.doubles("c", c)
-    if not np.all(np.abs(c) <= 1):
-        raise ValueError(f"c is {c}; it must be from −1 to 1: a correlation")
+    c = reals("c", c, least=-1, most=1, meaning="a correlation")
     if q is None:
         q = length(activation, sigma_w2=sigma_w2, sigma_b2=sigma_b2)
-    q = within(_lengths(q))
+    lengths = _lengths(q)
+    if lengths.ndim:
+        raise TypeError(f"q has shape {lengths.shape}; it must be one number, the length of both")
+    q = within(lengths)
     V = sigma_w2 * float(moments(activation, q).value2) + sigma_b2
     values, _ = gaussian.products(activation)(np.full_like(c, q), np.full_like(c, q), q * c)
     return (sigma_w2 * values + sigma_b2) / V
@@ -88,7 +90,7 @@ def through_depth(
     >>> float(q[10].round(6)), float(c[10].round(6))
     (1.0, 0.906611)
     """
-    depth = checks.integer("depth", depth, 0, meaning="how many layers")
+    depth = checks.integer("depth", depth, 0, 10**6, meaning="how many layers")
     sigma_w2, sigma_b2 = check_point(activation, sigma_w2, sigma_b2)
     q = checks.number("q", q, least=0, meaning="the mean square of an input")
     c = checks.number("c", c, least=-1, most=1, meaning="the correlation of two inputs")
@@ -132,6 +134,8 @@ def length(
     (0.0, inf)
     """
     w, b = np.broadcast_arrays(*check(activation, sigma_w2, sigma_b2))
+    what = f"the scan of {w.size:,} pairs of variances for their lengths"
+    memory.check(what, 8 * w.size * SCAN.size, "ask for fewer at a time")
     start = checks.number("start", start, above=0, meaning="the length that lengths start from")
 
     def gap(log_q: np.ndarray, w: np.ndarray, b: np.ndarray) -> Data:
@@ -180,7 +184,7 @@ def check(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Validate activation and variances; the variances, in float64."""
     activations.check(activation)
-    return checks.variances(sigma_w2, sigma_b2)
+    return variances(sigma_w2, sigma_b2)
 
 
 def check_point(activation: ActivationLike, sigma_w2: Data, sigma_b2: Data) -> tuple[float, float]:
@@ -190,7 +194,4 @@ def check_point(activation: ActivationLike, sigma_w2: Data, sigma_b2: Data) -> t
 
 
 def _lengths(q: Data) -> np.ndarray:
-    q = arrays.doubles("q", q)
-    if not np.all(q >= 0):
-        raise ValueError(f"q is {q}; it must be at least 0: a mean square")
-    return q
+    return reals("q", q, least=0, finite=False, meaning="a mean square")

@@ -93,7 +93,7 @@ def test_homogeneous_networks_keep_grow_or_shrink():
         (
             lambda: mean_field.limits(sigma_w2=-1, sigma_b2=0),
             ValueError,
-            "sigma_w2 is -1; it must be positive",
+            "sigma_w2 is -1; it must be finite and above 0",
         ),
         (
             lambda: mean_field.limits(sigma_w2=1, sigma_b2=-1),

@@ -28,7 +28,7 @@ def test_the_tables_of_lengths_and_correlations():
         (
             lambda: mean_field.correlation_map(1.5, sigma_w2=1, sigma_b2=0),
             ValueError,
-            "c is 1.5; it must be from −1 to 1",
+            "c is 1.5; it must be finite and at least -1 and at most 1",
         ),
         (
             lambda: mean_field.correlation_map(0.5, sigma_w2=1, sigma_b2=0, q=-1.0),
@@ -75,7 +75,7 @@ def test_the_tables_of_lengths_and_correlations():
         (
             lambda: mean_field.through_depth(-1, sigma_w2=1, sigma_b2=0),
             ValueError,
-            "depth is -1; it must be an integer of at least 0",
+            "depth is -1; it must be an integer from 0 to 1000000",
         ),
         (
             lambda: mean_field.through_depth(2, sigma_w2=1, sigma_b2=0, q=-1),
