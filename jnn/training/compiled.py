@@ -213,6 +213,15 @@ def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
     return None if rate is None else rate * Memory(*state.memory).scale
 
 
+def _still(settings: Settings, old: State, new: State) -> Array | bool:
+    """Whether an epoch has changed nothing where all epochs do the same: nor will a later one."""
+    if not settings.full_batch:
+        return False
+    before, after = ((state.params, state.optimizer) for state in (old, new))
+    same = jax.tree.map(lambda a, b: jnp.all(a == b), before, after)
+    return jnp.all(jnp.stack(jax.tree.leaves(same)))
+
+
 def _finish(
     settings: Settings,
     knobs: Knobs,
@@ -224,9 +233,9 @@ def _finish(
 ) -> tuple[State, Array]:
     """The end of an epoch: history, validation, stopping; one that diverged changes nothing."""
     total, weight, norms, steps = sums
-    loss = total / weight
+    loss, gradient = total / weight, norms / steps
     params = restored(settings, new.params)
-    row = {"loss": loss, "gradient_norm": norms / steps}
+    row = {"loss": loss, "gradient_norm": gradient}
     if data is not None and settings.metrics:
         predictions = objective.predictions(settings, params, data.x)
         row |= objective.measures(settings, params, predictions, data)
@@ -243,7 +252,12 @@ def _finish(
     for leaf in jax.tree.leaves(new.params):
         finite &= jnp.all(jnp.isfinite(leaf))
     memory, improved, reason = stopping.judge(
-        Memory(*old.memory), knobs.limits, loss, monitored.astype(loss.dtype)
+        Memory(*old.memory),
+        knobs.limits,
+        loss,
+        monitored.astype(loss.dtype),
+        gradient,
+        _still(settings, old, new),
     )
     better = finite & improved
     state = new._replace(

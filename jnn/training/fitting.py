@@ -100,7 +100,8 @@ def fit(
         `jnp.bfloat16` (losses, updates and parameters keep the parameters' own).
     Stopping, by the monitored loss: that on the validation data, or else the training loss:
       patience: epochs without improvement; the best parameters are then the result.
-      stop: `jnn.Stop`: a target, a tolerance, a time limit, and what counts as an improvement.
+      stop: `jnn.Stop`: a target, a tolerance, a norm of the gradient, a time limit, and what counts
+        as an improvement. Second-order methods also stop where no step lowers the loss any more.
         Ctrl-C stops, too, and what was reached is returned.
     Monitoring:
       progress: True shows a bar, None does where standard error is a terminal or the code runs in a

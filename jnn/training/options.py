@@ -39,6 +39,7 @@ class Settings(NamedTuple):
     watch: tuple[str, ...]  # names of `diagnostics.WATCHES`
     optimizer: optax.GradientTransformation
     schedule: Callable[[Any], Any] | None  # the learning rate by step
+    full_batch: bool  # whether the optimizer sees the same objective at every step
     least_squares: bool  # whether the optimizer wants the residuals
     size: int  # examples a step
     method: Method
@@ -164,6 +165,7 @@ class Plan:
             watch=self.watch,
             optimizer=rule.transformation,
             schedule=rule.schedule,
+            full_batch=rule.full_batch,
             least_squares=rule.least_squares,
             size=size,
             method=self.method,

@@ -14,6 +14,8 @@ STOPPED = {
     "target": "the target was reached",
     "patience": "no improvement for as many epochs as patience allows",
     "tolerance": "the loss changed by no more than the tolerance",
+    "gradient": "the gradient was as small as asked for",
+    "converged": "no step lowers the loss any more",
     "seconds": "the time was up",
     "interrupted": "interrupted (Ctrl-C)",
     "stream": "the stream ended",
