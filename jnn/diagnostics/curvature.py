@@ -67,8 +67,8 @@ def top_eigenvalues(
       TypeError: k or iterations are not integers, or the key is not a JAX key.
       FloatingPointError: a second derivative is out of range.
     Warns:
-      RuntimeWarning: an eigenvalue λ has not converged: ‖H v − λ v‖, which bounds how far it is
-        from one of H, is above a thousandth of it.
+      RuntimeWarning: an eigenvalue λ has not converged: the residual ‖H v − λ v‖, which bounds how
+        far it is from one of H, is above a thousandth of it.
     Source: Golub and Underwood 1977; Ghorbani, Krishnan and Xiao 2019.
 
     >>> params = jnn.from_layers([(1.0, 0.0)])  # ℓ = (w x + b)²/2 at x = 2

@@ -46,7 +46,7 @@ def optimizer(*, curv_rtol: Real = 0.3) -> optax.GradientTransformationExtraArgs
 
     with s and y the last changes of p and g. A pair without positive curvature is left out; a
     search that finds no lower objective gives the zero step, and H starts again from the identity.
-    Memory is P², so thousands of parameters at most; beyond that take `optax.lbfgs`.
+    Memory is P², so thousands of parameters at most; beyond that take L-BFGS.
 
     Args:
       curv_rtol: how much of the slope may remain at the end of a line search, between 0 and 1.
@@ -114,12 +114,21 @@ def _step(
     # it
     d = jnp.where(fresh, d / jnp.maximum(1, jnp.linalg.norm(d)), d)
     s, end = search.update(d, search.init(p), p, value=value, grad=g, value_fn=objective)
-    # the search may accept a rise of 1e-6 where the slope says that it descends; here it must be
-    # rounding
-    lower = end.value <= value + 4 * jnp.finfo(p.dtype).eps * jnp.abs(value)
+    lower = descends(value, g, end)
     s = jnp.where(lower, s, 0)
     H = jnp.where(lower, H, jnp.eye(p.size, dtype=p.dtype))
     return s, BFGSState(H, p, g, fresh | ~lower)
+
+
+def descends(value: Array, g: Array, end: Any) -> Array:
+    """Whether a line search, from this value and gradient g to its `end`, led down.
+
+    It may accept a rise of 1e-6 where the slope says that it descends. Here it must be rounding,
+    and the gradient below half of what it was, so that steps which gain nothing come to an end.
+    """
+    level = value + 4 * jnp.finfo(g.dtype).eps * jnp.abs(value)
+    gains = jnp.linalg.norm(end.grad) < 0.5 * jnp.linalg.norm(g)
+    return (end.value < value) | ((end.value <= level) & gains)
 
 
 def _learn(state: BFGSState, s: Array, y: Array) -> tuple[Array, Array]:

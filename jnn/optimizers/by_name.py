@@ -16,7 +16,7 @@ import optax
 
 from jnn import checks
 from jnn.checks import Real
-from jnn.optimizers import bfgs, levenberg_marquardt
+from jnn.optimizers import bfgs, lbfgs, levenberg_marquardt
 from jnn.optimizers.layers import on_layers
 from jnn.params import Params
 
@@ -79,7 +79,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "lamb": Optimizer(optax.lamb, 1e-3, by_layer=True),
     # Second order, all examples at once:
     "bfgs": Optimizer(bfgs.optimizer, None, full_batch=True),
-    "lbfgs": Optimizer(optax.lbfgs, None, full_batch=True),  # Liu & Nocedal 1989
+    "lbfgs": Optimizer(lbfgs.optimizer, None, full_batch=True),
     "levenberg_marquardt": Optimizer(
         levenberg_marquardt.optimizer, None, full_batch=True, least_squares=True
     ),

@@ -109,7 +109,8 @@ def fit(
     Stopping, by the monitored loss after the epoch: that on the validation data, or else on the
     training data (which costs one more pass through them, of a stream as well):
       patience: epochs without improvement; the best parameters are then the result.
-      stop: `jnn.Stop`: a target, a tolerance, a time limit, and what counts as an improvement.
+      stop: `jnn.Stop`: a target, a tolerance, a norm of the gradient, a time limit, and what counts
+        as an improvement. Second-order methods also stop where no step lowers the loss any more.
         Ctrl-C stops, too, and what was reached is returned.
     Monitoring:
       progress: True shows a bar, None does where standard error is a terminal or the code runs in a

@@ -208,7 +208,7 @@ class Run:
     def _judge_anew(self) -> None:
         """After a checkpoint was read: what stopped that run need not stop this one."""
         self._judge()
-        if self.stopped is None or Reason(int(self.state.reason)) is Reason.DIVERGED:
+        if self.stopped in (None, "diverged", "converged"):
             return
         columns = self._columns()
         losses = np.append(stopping.NO_LOSS, columns["loss"])
@@ -218,6 +218,7 @@ class Run:
             monitored=columns.get("validation_loss", columns["loss"])[-1],
             loss=losses[-1],
             previous=losses[-2],
+            gradient=columns["gradient_norm"][-1],
         )
         if not any(rules.values()):
             self.state = self.state._replace(reason=jnp.zeros_like(self.state.reason))

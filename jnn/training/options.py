@@ -40,6 +40,7 @@ class Settings(NamedTuple):
     watch: tuple[str, ...]  # names of `diagnostics.WATCHES`
     optimizer: optax.GradientTransformation
     schedule: Callable[[Any], Any] | None  # the learning rate by step
+    full_batch: bool  # whether the optimizer sees the same objective at every step
     least_squares: bool  # whether the optimizer wants the residuals
     size: int  # examples a step
     method: Method
@@ -168,7 +169,8 @@ class Plan:
         stop = self.stop or Stop()
         of_monitored = (self.patience, self.plateau, stop.target, stop.min_improvement or None)
         asked = any(rule is not None for rule in of_monitored)
-        return stop.tolerance is not None or (asked and not validation)
+        of_training = (stop.tolerance, stop.gradient)
+        return any(rule is not None for rule in of_training) or (asked and not validation)
 
     def settings(self, params: Params, size: int, validation: bool) -> Settings:
         """What the program of a network is made for, with steps of so many examples."""
@@ -180,6 +182,7 @@ class Plan:
             watch=self.watch,
             optimizer=rule.of(params, jnp.promote_types(params[0].w.dtype, jnp.float32)),
             schedule=rule.schedule,
+            full_batch=rule.full_batch,
             least_squares=rule.least_squares,
             size=size,
             method=self.method,

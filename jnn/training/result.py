@@ -16,6 +16,8 @@ STOPPED = {
     "target": "the target was reached",
     "patience": "no improvement for as many epochs as patience allows",
     "tolerance": "the loss changed by no more than the tolerance",
+    "gradient": "the gradient was as small as asked for",
+    "converged": "no step lowers the loss any more",
     "seconds": "the time was up",
     "interrupted": "interrupted (Ctrl-C)",
     "stream": "the stream ended",
@@ -33,7 +35,7 @@ class Fit:
 
     - "loss": what is minimised (penalty included), the mean over the epoch's minibatches as they
       were visited; or, where a rule looks at it (patience, plateau or stop without validation data,
-      tolerance), that of the parameters after the epoch, without dropout;
+      tolerance and gradient always), that of the parameters after the epoch, without dropout;
     - "validation_loss": on the validation data after the epoch, without penalty, dropout or label
       smoothing; it is the monitored loss where there is one, else "loss" is where a rule looks;
     - the names of the metrics, on the training data after the epoch, and "validation_…" of them;

@@ -83,6 +83,15 @@ def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
     return None if rate is None else rate * Memory(*state.memory).scale
 
 
+def _still(settings: Settings, old: State, new: State) -> Array | bool:
+    """Whether an epoch has changed nothing where all epochs do the same: nor will a later one."""
+    if not settings.full_batch:
+        return False
+    before, after = ((state.params, state.optimizer) for state in (old, new))
+    same = jax.tree.map(lambda a, b: jnp.all(a == b), before, after)
+    return jnp.all(jnp.stack(jax.tree.leaves(same)))
+
+
 def finish(
     settings: Settings,
     knobs: Knobs,
@@ -107,7 +116,8 @@ def finish(
     loss = losses.resolve(settings.loss).finish(sums.mean) + penalty / steps
     finite = jnp.isfinite(loss)
     params = restored(settings, new.params)
-    row = {"gradient_norm": norms / steps}
+    gradient = norms / steps
+    row = {"gradient_norm": gradient}
     if data is not None and (settings.metrics or settings.looks_back):
         predictions = objective.predictions(settings, params, data.x)
         row |= objective.measures(settings, params, predictions, data)
@@ -131,7 +141,10 @@ def finish(
     finite &= jnp.isfinite(loss)
     for leaf in jax.tree.leaves(new.params if wide(settings.dtype) == settings.dtype else params):
         finite &= jnp.all(jnp.isfinite(leaf))
-    memory, improved, reason = stopping.judge(Memory(*old.memory), knobs.limits, loss, monitored)
+    still = _still(settings, old, new)
+    memory, improved, reason = stopping.judge(
+        Memory(*old.memory), knobs.limits, loss, monitored, gradient, still
+    )
     better = finite & improved
     state = new._replace(
         params=jax.tree.map(partial(jnp.where, finite), new.params, old.params),

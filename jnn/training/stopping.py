@@ -28,16 +28,25 @@ class Reason(IntEnum):
     TARGET = 2
     PATIENCE = 3
     TOLERANCE = 4
+    GRADIENT = 5
+    CONVERGED = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
     """What ends a run before its last epoch, beside `patience`; None is a limit that never acts.
 
+    BFGS, L-BFGS and Levenberg–Marquardt also end by themselves, "converged", after an epoch that
+    has changed neither parameters nor what the method has learnt: every later one would be the
+    same. No gradient is small enough to end them unasked, as SciPy's gtol = 1e-5 is: it depends on
+    the unit of the loss, and a network may leave a plateau of that gradient.
+
     Args:
       target: stop once the monitored loss is at most this.
       tolerance: stop once the training loss changes by no more than this, relative, from one epoch
         to the next.
+      gradient: stop once ‖∂ℓ/∂p‖, the history's "gradient_norm", is at most this: of an epoch the
+        mean over its steps, each before it is made.
       seconds: stop after about this many seconds of running, earlier sessions included, compilation
         not.
       min_improvement: what counts as an improvement of the monitored loss, to `patience` and to the
@@ -47,11 +56,12 @@ class Stop:
       TypeError: a limit is not a number.
 
     >>> Stop(target=1e-3)
-    Stop(target=0.001, tolerance=None, seconds=None, min_improvement=0.0)
+    Stop(target=0.001, tolerance=None, gradient=None, seconds=None, min_improvement=0.0)
     """
 
     target: Real | None = dataclasses.field(default=None, metadata=LIMIT)
     tolerance: Real | None = dataclasses.field(default=None, metadata=LIMIT)
+    gradient: Real | None = dataclasses.field(default=None, metadata=LIMIT)
     seconds: Real | None = dataclasses.field(default=None, metadata=LIMIT)
     min_improvement: Real = 0.0
 
@@ -60,6 +70,8 @@ class Stop:
             checks.number("target", self.target)
         if self.tolerance is not None:
             checks.number("tolerance", self.tolerance, least=0)
+        if self.gradient is not None:
+            checks.number("gradient", self.gradient, least=0)
         if self.seconds is not None:
             checks.number("seconds", self.seconds, above=0)
         checks.number("min_improvement", self.min_improvement, least=0)
@@ -98,6 +110,7 @@ class Limits(NamedTuple):
     min_improvement: float = 0.0  # what counts as one
     target: float = -np.inf  # of the monitored loss
     tolerance: float = -1.0  # relative change of the training loss from one epoch to the next
+    gradient: float = -1.0  # its norm
     cut: float = 1.0  # a Plateau's factor, …
     cut_patience: float = np.inf
     cut_minimum: float = 0.0
@@ -110,7 +123,8 @@ def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
     3.0
     """
     numbers: dict[str, Any] = {"min_improvement": stop.min_improvement}
-    optional = {"patience": patience, "target": stop.target, "tolerance": stop.tolerance}
+    optional = {"patience": patience}
+    optional |= {name: getattr(stop, name) for name in ("target", "tolerance", "gradient")}
     numbers |= {name: value for name, value in optional.items() if value is not None}
     if plateau is not None:
         numbers |= {
@@ -138,19 +152,20 @@ START = Memory(best=NO_LOSS, since_best=0, since_cut=0, scale=1, previous=NO_LOS
 
 
 def holding(
-    limits: Limits, *, since_best: Any, monitored: Any, loss: Any, previous: Any
+    limits: Limits, *, since_best: Any, monitored: Any, loss: Any, previous: Any, gradient: Any
 ) -> dict[Reason, Any]:
     """Which rules say stop, for numbers of the device or of the host; the last takes precedence.
 
-    >>> found = holding(Limits(target=1.0), since_best=0, monitored=0.5, loss=0.5, previous=NO_LOSS)
-    >>> {reason.name: bool(holds) for reason, holds in found.items()}
-    {'TOLERANCE': False, 'PATIENCE': False, 'TARGET': True}
+    >>> epoch = {"since_best": 0, "monitored": 0.5, "loss": 0.5, "previous": NO_LOSS, "gradient": 1}
+    >>> [reason.name for reason, holds in holding(Limits(target=1.0), **epoch).items() if holds]
+    ['TARGET']
     """
     change = abs(loss - previous)
     settled = change <= limits.tolerance * abs(loss)
     settled |= change <= limits.tolerance * abs(previous)
     asked = limits.tolerance >= 0  # a loss that stays 0 changes by no more than −1 · 0
     return {
+        Reason.GRADIENT: gradient <= limits.gradient,
         # before the second epoch there is nothing to compare with
         Reason.TOLERANCE: settled & asked & (previous < NO_LOSS),
         Reason.PATIENCE: since_best >= limits.patience,
@@ -159,7 +174,12 @@ def holding(
 
 
 def judge(
-    memory: Memory, limits: Limits, loss: Array, monitored: Array | None
+    memory: Memory,
+    limits: Limits,
+    loss: Array,
+    monitored: Array | None,
+    gradient: Array,
+    still: Array | bool,
 ) -> tuple[Memory, Array, Array]:
     """Update the memory after a finite epoch; returns (memory, improved, reason).
 
@@ -168,6 +188,8 @@ def judge(
       limits: of the run.
       loss: the training loss.
       monitored: None where no rule looks at it: then every epoch is the best so far.
+      gradient: its norm.
+      still: whether neither this epoch nor any later one changes anything.
     """
     if monitored is None:
         monitored = jnp.full_like(loss, NO_LOSS)
@@ -185,8 +207,9 @@ def judge(
         monitored=monitored,
         loss=loss,
         previous=memory.previous,
+        gradient=gradient,
     )
-    reason = jnp.asarray(Reason.RUNNING, jnp.int32)
+    reason = jnp.where(still, jnp.int32(Reason.CONVERGED), jnp.int32(Reason.RUNNING))
     for rule, holds in rules.items():
         reason = jnp.where(holds, jnp.int32(rule), reason)
     memory = Memory(

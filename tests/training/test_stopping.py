@@ -92,6 +92,58 @@ def test_the_tolerance_is_on_the_relative_change_of_the_training_loss():
     assert (result.epochs, result.stopped) == (first, "tolerance")
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["arrays", "stream"])
+def test_the_gradient_stops_the_run_in_the_first_epoch_whose_norm_is_so_small(streamed):
+    data = (lambda epoch: [TRAIN]) if streamed else TRAIN
+    size = None if streamed else 12
+    run = partial(jnn.fit, START, data, optimizer="adam", learning_rate=0.01, batch_size=size)
+    norms = run(epochs=60, progress=False).history["gradient_norm"]
+    limit = float(norms[40])
+    first = int(np.argmax(norms <= limit)) + 1
+    result = run(epochs=60, progress=False, stop=jnn.Stop(gradient=limit))
+    assert (result.epochs, result.stopped) == (first, "gradient")
+    assert f"stopped in epoch {first}: the gradient was as small as asked for" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dtype"),
+    [
+        ("bfgs", "float32"),
+        ("lbfgs", "float32"),
+        ("levenberg_marquardt", "float32"),
+        pytest.param("bfgs", "float16", marks=pytest.mark.slow),
+        ("lbfgs", "float16"),
+        pytest.param("levenberg_marquardt", "bfloat16", marks=pytest.mark.slow),
+    ],
+)
+def test_second_order_methods_end_where_no_step_lowers_the_loss(optimizer, dtype):
+    """On a linear network, whose best loss NumPy knows, after some ten iterations."""
+    start = jnn.init_network_params([2, 1], jax.random.key(0), dtype=dtype)
+    result = jnn.fit(start, (X, Y), optimizer=optimizer, epochs=100, progress=False)
+    assert result.stopped == "converged"
+    assert result.epochs <= 30
+    A = np.column_stack([X, np.ones(N)])
+    least = np.mean((A @ np.linalg.lstsq(A, Y)[0] - Y) ** 2) / 2
+    rounding = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 0.05}[dtype]
+    assert result.history["loss"][-1] == pytest.approx(least, rel=rounding)
+    # another epoch would change nothing
+    shorter = jnn.fit(start, (X, Y), optimizer=optimizer, epochs=result.epochs - 1, progress=False)
+    assert same(shorter.params, result.params)
+
+
+def test_a_resumed_run_goes_on_past_the_gradient_but_not_past_convergence(tmp_path):
+    run = partial(
+        jnn.fit, oracles.network([2, 1]), (X, Y), optimizer="bfgs", epochs=100, progress=False
+    )
+    first = run(checkpoint=tmp_path, stop=jnn.Stop(gradient=1e-2))
+    again = run(checkpoint=tmp_path)
+    whole = run()
+    assert (first.stopped, again.stopped, whole.stopped) == ("gradient", "converged", "converged")
+    assert again.resumed == first.epochs < again.epochs == whole.epochs
+    assert same(again.params, whole.params)
+    assert run(checkpoint=tmp_path).epochs == whole.epochs
+
+
 def test_a_plateau_cuts_the_rate_where_the_rule_in_python_does():
     plateau = jnn.Plateau(factor=0.5, patience=3, minimum=0.1)
     result = fit(validation=HELD, epochs=120, plateau=plateau)
@@ -118,8 +170,9 @@ def test_limits_and_rates_are_numbers_to_one_program():
         fit(validation=HELD, epochs=4, **options)
     fit(validation=HELD, epochs=4, learning_rate=0.03)
     assert compiled.run._cache_size() == before
-    for tolerance in (1e-4, 1e-3):  # looks at the training loss after the epoch: one more program
-        fit(validation=HELD, epochs=4, stop=jnn.Stop(tolerance=tolerance))
+    # these look at the training loss after the epoch: one more program
+    for stop in ({"tolerance": 1e-4}, {"tolerance": 1e-3}, {"gradient": 1e-4}):
+        fit(validation=HELD, epochs=4, stop=jnn.Stop(**stop))
     assert compiled.run._cache_size() == before + 1
 
 
@@ -238,6 +291,8 @@ def test_wrong_limits_are_refused(options, error, message, as_a_user):
         ({"min_improvement": None}, TypeError, "min_improvement is None; it must be a number"),
         ({"target": float("nan")}, ValueError, "target is nan; it must be finite"),
         ({"tolerance": -0.1}, ValueError, "tolerance is -0.1; it must be finite and at least 0"),
+        ({"gradient": -1}, ValueError, "gradient is -1; it must be finite and at least 0"),
+        ({"gradient": True}, TypeError, "gradient is True; it must be a number"),
         ({"seconds": 0}, ValueError, "seconds is 0; it must be finite and above 0"),
         ({"seconds": True}, TypeError, "seconds is True; it must be a number"),
     ],
