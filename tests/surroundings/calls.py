@@ -339,6 +339,7 @@ WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
     "data.split": lambda: jnn.data.split(
         [X, jnp.asarray(LABELS)], (0.5, 0.5), jax.random.key(0), stratify=LABELS
     ),
+    "data.host_generator": lambda: jnn.data.host_generator(jax.random.key(0)).random(3),
     "data, problems": lambda: [
         jnn.data.ripple(jax.random.key(0), 5), jnn.data.ten_features(jax.random.key(0), 5),
         jnn.data.line(5), jnn.data.logarithm(5),

@@ -3,7 +3,10 @@
 A switch that people throw to find mistakes of their own must find none of jnn's.
 """
 
+import inspect
+import re
 from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +14,9 @@ import numpy as np
 import pytest
 from surroundings import calls
 from surroundings.calls import CALLS, NETWORKS, OF_PARAMS, numbers
+
+import jnn
+import jnn.figures
 
 SWITCHES = {
     "rank promotion": lambda: jax.numpy_rank_promotion("raise"),
@@ -64,6 +70,15 @@ def assert_close(found, expected):
         np.testing.assert_allclose(
             np.asarray(a, float), np.asarray(b, float), rtol=1e-4, atol=1e-4 * scale
         )
+
+
+@pytest.mark.parametrize("part", [jnn, jnn.diagnostics, jnn.data, jnn.figures], ids=str)
+def test_every_public_function_has_a_row(part):
+    rows = Path(calls.__file__).read_text()
+    functions = [name for name, thing in vars(part).items() if inspect.isfunction(thing)]
+    left_out = {"make_directory", "png_hint"}  # of figures, which move no arrays
+    missing = [n for n in functions if not re.search(rf"\b{n}\b", rows) and n[0] != "_"]
+    assert set(missing) <= left_out
 
 
 # ---- x64 between two calls ----
