@@ -107,7 +107,7 @@ def _warn_of(values: np.ndarray, residuals: np.ndarray, iterations: int, eps: fl
             f"iterations: number {first + 1}, {values[first]:.4g}, has a residual of "
             f"{residuals[first]:.1g}; give more iterations",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -119,7 +119,7 @@ def log_singular_values(
                 f"logarithms of singular values have not converged: the last of {sweeps} sweeps "
                 f"moved one by {furthest:.1g}; give more sweeps, or a larger tolerance",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
     return np.sort(logs)[::-1]
 
