@@ -12,11 +12,11 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from jnn import arrays, checks, memory
+from jnn.arrays.limits import variances
 from jnn.checks import Data, Real
 from jnn.diagnostics.logits import wide
 from jnn.params import Params, sizes
 from jnn.structure import as_arrays
-from jnn.theory.arguments import variances
 from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import AUTO

@@ -7,9 +7,9 @@ import numpy as np
 
 from jnn import checks
 from jnn.activations import ACTIVATIONS, Activation
+from jnn.arrays.limits import reals
 from jnn.checks import Data
 from jnn.equality import by_value
-from jnn.theory.arguments import reals
 
 # ---- how wide a network must be ----
 

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.special import gammaln, loggamma, polygamma, psi
 
 from jnn import checks, memory
+from jnn.arrays.limits import reals
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
-from jnn.theory.arguments import reals
 
 # ---- the Jacobian of a relu network before training ----
 

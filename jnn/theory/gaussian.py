@@ -17,9 +17,9 @@ from scipy.special import erf
 
 from jnn import activations, checks
 from jnn.activations import Activation, ActivationLike
+from jnn.arrays.limits import reals
 from jnn.checks import Data
 from jnn.equality import by_value
-from jnn.theory.arguments import reals
 from jnn.transfers import meant
 
 

@@ -19,10 +19,10 @@ from jaxtyping import Float
 
 from jnn import checks, memory
 from jnn.activations import ActivationLike
+from jnn.arrays.limits import reals
 from jnn.checks import Data, Real
 from jnn.equality import by_value
 from jnn.theory import gaussian
-from jnn.theory.arguments import reals
 from jnn.theory.mean_field.maps import check_point
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.special import hyp2f1
 
 from jnn import checks
+from jnn.arrays.limits import reals
 from jnn.checks import Data, Real, Thing
 from jnn.equality import by_value
-from jnn.theory.arguments import reals
 
 _BISECTIONS = 100  # of the log-odds of a/s, from an interval of some hundred to rounding
 _SATURATED = 37.0  # log-odds at which a is s but for rounding

@@ -13,8 +13,8 @@ import numpy as np
 
 from jnn import activations, checks
 from jnn.activations import ActivationLike, Elementwise
+from jnn.arrays.limits import reals
 from jnn.checks import Data, Real, Thing
-from jnn.theory.arguments import reals
 from jnn.theory.gaussian import double
 
 

@@ -16,6 +16,8 @@ import jnn.figures as figures
 import jnn.theory as theory
 from jnn import data, diagnostics, initializers, losses, optimizers, penalties
 
+pytestmark = pytest.mark.table
+
 KEY = jax.random.key(0)
 X = np.linspace(-1, 1, 6)[:, None]
 NET = jnn.init_network_params([1, 2, 1], KEY)

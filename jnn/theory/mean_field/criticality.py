@@ -8,10 +8,10 @@ import numpy as np
 
 from jnn import activations, checks
 from jnn.activations import ActivationLike
+from jnn.arrays.limits import variances
 from jnn.checks import Data, Real
 from jnn.equality import by_value
 from jnn.theory import gaussian
-from jnn.theory.arguments import variances
 from jnn.theory.gaussian import moments
 from jnn.theory.mean_field.maps import LEAST, MOST, SCAN, check_point, length, on_scan, roots
 

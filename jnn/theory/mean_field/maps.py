@@ -9,9 +9,9 @@ from scipy.optimize import elementwise
 
 from jnn import activations, checks, memory
 from jnn.activations import ActivationLike
+from jnn.arrays.limits import reals, variances
 from jnn.checks import Data, Real
 from jnn.theory import gaussian
-from jnn.theory.arguments import reals, variances
 from jnn.theory.gaussian import mean_square, moments
 
 

@@ -1,10 +1,11 @@
-"""Arguments of the theory's functions: arrays of real numbers within limits, and variances."""
+"""Arrays of real numbers within limits, and variances."""
 
 import math
 
 import numpy as np
 
-from jnn import arrays, checks
+from jnn import checks
+from jnn.arrays.gate import numbers
 from jnn.checks import Data, Real
 
 
@@ -38,7 +39,7 @@ def reals(
     ValueError: c is 1.5; it must be finite and at least -1 and at most 1: correlations
     """
     came = f"{name} is {checks.short(repr(values))}; it must be"
-    given = arrays.numbers(name, values)
+    given = numbers(name, values)
     if given.dtype.kind == "b":
         raise TypeError(f"{came} a number, or an array of numbers: {meaning}")
     array = given.astype(np.float64)
