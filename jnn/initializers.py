@@ -121,7 +121,7 @@ def critical_variances(
     return _critical_variances(activation, sigma_b2)
 
 
-@lru_cache(maxsize=64)  # of floats: True == 1.0
+@lru_cache(maxsize=64)
 def _critical_variances(activation: ActivationLike, sigma_b2: float | None) -> CriticalVariances:
     from jnn.theory.mean_field import criticality  # imports much of SciPy
 
@@ -139,8 +139,7 @@ def critical(
 
         W ~ N(0, σ_w²/n_in), or σ_w times orthogonal,  b ~ N(0, σ_b²)
 
-    An orthogonal W is scaled by √max(1, n_out/n_in), so that |Wx|²/n_out is σ_w² |x|²/n_in for
-    every shape.
+    An orthogonal W is scaled by √max(1, n_out/n_in): |Wx|²/n_out = σ_w² |x|²/n_in for every shape.
 
     Args:
       activation: that of the layers.
@@ -248,10 +247,9 @@ _ZERO = _apart(schemes.zeros)
 
 @lru_cache(maxsize=4)
 def _mirrored(first: bool, last: bool) -> Initializer:
-    """Neurons in pairs relu(z), relu(−z), whose difference is z.
+    """Neurons in pairs relu(z) and relu(−z), whose difference is z.
 
-    [V; −V], [[V, −V], [−V, V]] and [V, −V] with an orthogonal V make an isometry (Balduzzi et al.
-    2017).
+    [V; −V], [[V, −V], [−V, V]], [V, −V], V orthogonal: an isometry (Balduzzi et al. 2017).
     """
 
     def weights(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

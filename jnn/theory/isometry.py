@@ -310,6 +310,6 @@ def _largest(law: _Law, network: _Network) -> float:
 
 
 def _exp(log: float) -> float:
-    """eˣ, ∞ where Python's raises."""
+    """eˣ, or ∞."""
     with np.errstate(over="ignore"):
         return float(np.exp(log))

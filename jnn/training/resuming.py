@@ -21,8 +21,8 @@ from jnn.triangular.method import Method
 def identity(record: Any, prefix: str = "") -> dict[str, Any]:
     """Run identity: the options that must match before a run may resume, as JSON values by name.
 
-    >>> identity(Plan(stop=Stop(min_improvement=0.1)))["stop.min_improvement"]
-    0.1
+    >>> identity(Stop(target=1.0, min_improvement=0.1))
+    {'min_improvement': 0.1}
     """
     if dataclasses.is_dataclass(record):
         marked = dataclasses.fields(record)

@@ -113,7 +113,8 @@ def finish(
       validation: rows.
     """
     _, _, penalty, norms, steps = sums.values
-    loss = losses.resolve(settings.loss).finish(sums.mean) + penalty / steps
+    whole = losses.resolve(settings.loss).finish
+    loss = whole(sums.mean) + penalty / steps
     finite = jnp.isfinite(loss)
     params = restored(settings, new.params)
     gradient = norms / steps
@@ -124,8 +125,7 @@ def finish(
         if settings.looks_back:
             loss = objective.whole(settings, knobs, params, predictions, data)
     elif again is not None:
-        loss = losses.resolve(settings.loss).finish(again.mean)
-        loss += objective.penalised(knobs, params, loss)
+        loss = whole(again.mean) + objective.penalised(knobs, params, again.mean)
     row["loss"] = loss
     monitored = loss if settings.looks_back else None
     if validation is not None:
@@ -141,9 +141,8 @@ def finish(
     finite &= jnp.isfinite(loss)
     for leaf in jax.tree.leaves(new.params if wide(settings.dtype) == settings.dtype else params):
         finite &= jnp.all(jnp.isfinite(leaf))
-    still = _still(settings, old, new)
     memory, improved, reason = stopping.judge(
-        Memory(*old.memory), knobs.limits, loss, monitored, gradient, still
+        Memory(*old.memory), knobs.limits, loss, monitored, gradient, _still(settings, old, new)
     )
     better = finite & improved
     state = new._replace(
@@ -157,12 +156,11 @@ def finish(
     names = history_names(
         settings, knobs, 0, training=data is not None, validation=validation is not None
     )
-    scalars = jnp.stack([row[name].astype(loss.dtype) for name in names])
-    if not settings.watch:
-        return state, scalars
-    watched: Any = data or validation  # a stream is watched on validation rows
-    layers = watch_layers(settings.watch, params, watched, settings.loss)
-    return state, jnp.concatenate([scalars, *(column.astype(loss.dtype) for column in layers)])
+    columns = [jnp.stack([row[name].astype(loss.dtype) for name in names])]
+    if settings.watch:
+        watched: Any = data or validation  # a stream is watched on validation rows
+        columns += watch_layers(settings.watch, params, watched, settings.loss)
+    return state, jnp.concatenate([column.astype(loss.dtype) for column in columns])
 
 
 def history_names(

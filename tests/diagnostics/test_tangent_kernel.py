@@ -81,7 +81,7 @@ NET = jnn.from_layers([(np.ones((3, 2)), np.zeros(3)), (np.ones((1, 3)), np.zero
         (
             lambda: empirical_ntk(NET, X, sigma_w2=-1.0, sigma_b2=0.0),
             ValueError,
-            "sigma_w2 is -1.0; it must be positive",
+            "sigma_w2 is -1.0; it must be finite and above 0",
         ),
         (lambda: empirical_ntk(NET, X, sigma_w2=[1, 2], sigma_b2=0.0), TypeError, "sigma_w2 is"),
     ],

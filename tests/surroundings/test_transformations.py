@@ -117,7 +117,7 @@ def test_donated_parameters_are_told_what_happened():
 )  # fmt: skip
 def test_initial_parameters_are_the_same_under_jit(start):
     """What is known of an activation is worked out on first use; here it is within a program."""
-    for cached in (jnn.initializers.critical_variances, jnn.structure._found):
+    for cached in (jnn.initializers._critical_variances, jnn.structure._found):
         cached.cache_clear()
     found = jax.jit(STARTS[start])()
     for a, b in zip(numbers(found), numbers(STARTS[start]()), strict=True):

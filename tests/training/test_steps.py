@@ -83,7 +83,7 @@ def test_weighted_fits_are_weighted_logistic_regression(size, weights, source):
     data, epochs = (X, LABELS, w), 1000 if size > 7 else 200
     options = {"batch_size": size} if source == "arrays" else {}
     data = data if source == "arrays" else batches(size, *data)
-    rate = slowing(size, 0.03 if size < 8 else 0.3, epochs)
+    rate = slowing(size, {N: 0.3, 32: 0.1, 8: 0.1}.get(size, 0.03), epochs)
     result = fit(
         ZERO[2],
         data,
