@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jnn.activations import ActivationLike
@@ -54,7 +55,8 @@ def layers(params: Params) -> list[tuple[Array, Array]]:
     >>> [w.shape for w, _ in layers(params)]
     [(3, 2), (1, 3)]
     """
-    return [(w, b) for stack in params for w, b in zip(stack.w, stack.b, strict=True)]
+    stacks = ((jnp.asarray(stack.w), jnp.asarray(stack.b)) for stack in params)
+    return [(w, b) for ws, bs in stacks for w, b in zip(ws, bs, strict=True)]
 
 
 def sizes(params: Params) -> tuple[int, ...]:

@@ -101,7 +101,7 @@ def value(penalty: PenaltyLike, params: Params) -> Array:
     """
     if not isinstance(penalty, Penalty):
         return _wide(jnp.asarray(penalty(params)))
-    weights = [_wide(stack.w) for stack in params]
+    weights = [_wide(jnp.asarray(stack.w)) for stack in params]
     # jnp.abs has slope 1 at 0, which would move zero weights
     absolute = sum(jnp.sum(w * jnp.sign(w)) for w in weights)
     square = sum(jnp.sum(w * w) for w in weights)
