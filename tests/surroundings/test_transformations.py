@@ -93,7 +93,7 @@ def test_float64_of_numpy_is_float32_where_x64_is_off(call):
 @pytest.mark.parametrize("call", rows(n for n in OF_PARAMS if n != "sizes"))
 def test_a_deleted_array_is_named(call):
     params = params_of(call)
-    params[-1].b.delete()
+    params[-1].w.delete()
     with pytest.raises((ValueError, RuntimeError), match="deleted"):
         jax.block_until_ready(OF_PARAMS[call].of(params))
 
