@@ -1,8 +1,7 @@
 """Initial weights and biases: by name, by a function of your own, or by what theory says.
 
-A scheme is a function `(key, (n_in, n_out), dtype) -> weights`, the convention of
-`jax.nn.initializers`, so that any of those can be given as it is. jnn stores the transpose, W:
-(n_out, n_in).
+A scheme is a function `(key, (n_in, n_out), dtype) -> weights`, as those of `jax.nn.initializers`
+are, which can be given, too. jnn stores the transpose, W: (n_out, n_in).
 """
 
 from collections.abc import Callable, Sequence

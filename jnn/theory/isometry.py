@@ -1,8 +1,7 @@
 """Isometry: the singular values of a wide network's input–output Jacobian, J = D_L W_L ⋯ D_1 W_1.
 
 A mean squared singular value of 1 (criticality) does not keep single ones from being 0 or huge. In
-the limit of width, the eigenvalues of JJᵀ follow from free probability: its S-transform is a
-product over layers,
+the limit of width, the eigenvalues of JJᵀ follow from free probability: its S-transform is
 
     S_JJᵀ = (S_D² S_WWᵀ)^L,        S_WWᵀ(z) = 1/(σ_w² (1 + z)) for Gaussian weights,
                                    S_WWᵀ(z) = 1/σ_w²           for orthogonal ones,
