@@ -1,7 +1,7 @@
-"""Initial weights and biases: by name, by a function of your own, or by what theory says.
+"""Initial weights and biases: by name, by a function, or by what theory says.
 
 A scheme is a function `(key, (n_in, n_out), dtype) -> weights`, as those of `jax.nn.initializers`
-are, which can be given, too. jnn stores the transpose, W: (n_out, n_in).
+are, which can be given too. jnn stores W: (n_out, n_in).
 """
 
 from collections.abc import Callable, Sequence
