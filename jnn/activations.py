@@ -208,7 +208,7 @@ def check(activation: ActivationLike) -> None:
     if isinstance(activation, str):
         return
     try:
-        kind = jax.eval_shape(h, jax.ShapeDtypeStruct((4,), float))
+        kind = jax.eval_shape(h, jax.ShapeDtypeStruct((4,), jax.dtypes.canonicalize_dtype(float)))
     except Exception as error:
         raise ValueError(
             f"activation {activation!r} must be a JAX function of one array: {error!r}"
