@@ -16,7 +16,7 @@ from jax import Array
 from jnn import checks
 from jnn.checks import Real, Thing
 from jnn.params import Params
-from jnn.precision import wide
+from jnn.precision import widened
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["l1", "l2"], meta_fields=[])
@@ -100,8 +100,8 @@ def value(penalty: PenaltyLike, params: Params) -> Array:
     (1.5, 1.25)
     """
     if not isinstance(penalty, Penalty):
-        return _wide(jnp.asarray(penalty(params)))
-    weights = [_wide(jnp.asarray(stack.w)) for stack in params]
+        return widened(jnp.asarray(penalty(params)))
+    weights = [widened(jnp.asarray(stack.w)) for stack in params]
     # jnp.abs has slope 1 at 0, which would move zero weights
     absolute = sum(jnp.sum(w * jnp.sign(w)) for w in weights)
     square = sum(jnp.sum(w * w) for w in weights)
@@ -148,11 +148,6 @@ got float32 of shape (1, 1, 1)
             f"a penalty function must return one floating-point number, got {result.dtype} of "
             f"shape {result.shape}"
         )
-
-
-def _wide(x: Array) -> Array:
-    """In float32 at least: a sum of many small numbers in bfloat16 stops growing."""
-    return x.astype(wide(x.dtype))
 
 
 def _strength(name: str, value: Thing) -> float:

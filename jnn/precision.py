@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.checks import Tree
+
 
 def common(*dtypes: Any) -> Any:
     """The dtype that holds them all, by JAX's rules; asked for in words, so never too implicit.
@@ -26,3 +28,12 @@ def wide(dtype: Any) -> Any:
     (dtype('float32'), dtype('float64'))
     """
     return common(dtype, jnp.float32)
+
+
+def widened(tree: Tree) -> Tree:
+    """Arrays of floats in float32 at least: LAPACK has no half, whose squares overflow from 256.
+
+    >>> widened(jnp.ones(1, jnp.float16)).dtype
+    dtype('float32')
+    """
+    return jax.tree.map(lambda a: a.astype(wide(a.dtype)), tree)

@@ -4,7 +4,6 @@ Both by Hessian-vector products, of the loss of the whole network, whatever it e
 at least.
 """
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -15,13 +14,13 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from jnn import checks, losses, memory
+from jnn import callers, checks, losses, memory
 from jnn.checks import Data
 from jnn.data import rows
-from jnn.diagnostics.logits import wide
 from jnn.losses import LossLike
 from jnn.optimizers.vectors import dot
 from jnn.params import Params
+from jnn.precision import widened
 from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import Method
@@ -93,7 +92,7 @@ def top_eigenvalues(
     values, vectors = np.linalg.eigh(T, UPLO="U")
     largest = np.argsort(-np.abs(values), kind="stable")[:k]
     residuals = np.linalg.norm(R @ vectors[-k:, largest], axis=0)
-    _warn_of(values[largest], residuals, iterations, float(jnp.finfo(wide(x).dtype).eps))
+    _warn_of(values[largest], residuals, iterations, float(jnp.finfo(widened(x).dtype).eps))
     return values[largest]
 
 
@@ -102,12 +101,10 @@ def _warn_of(values: np.ndarray, residuals: np.ndarray, iterations: int, eps: fl
     allowed = 1e-3 * np.abs(values) + 100 * eps * np.abs(values[0])
     if (loose := np.flatnonzero(residuals > allowed)).size:
         first = loose[0]
-        warnings.warn(
+        callers.warn(
             f"{loose.size} of {len(values)} eigenvalues have not converged after {iterations} "
             f"iterations: number {first + 1}, {values[first]:.4g}, has a residual of "
-            f"{residuals[first]:.1g}; give more iterations",
-            RuntimeWarning,
-            stacklevel=4,
+            f"{residuals[first]:.1g}; give more iterations"
         )
 
 
@@ -165,8 +162,8 @@ def _product(
     params: Params, x: Array, y: Array, loss: LossLike
 ) -> tuple[Callable[[Array], Array], Array]:
     """v ↦ Hv on flat vectors, and the parameters as such a one."""
-    flat, restore = ravel_pytree(wide(params))
-    x = wide(x)
+    flat, restore = ravel_pytree(widened(params))
+    x = widened(x)
     known = losses.resolve(loss)
 
     def objective(p: Array) -> Array:

@@ -12,9 +12,10 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Data, Real
-from jnn.diagnostics.logits import passes, wide
+from jnn.diagnostics.logits import passes
 from jnn.equality import by_value
 from jnn.params import Params, hidden_and_readout, sizes
+from jnn.precision import widened
 from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.inputs import check_batch, check_example
@@ -251,7 +252,7 @@ def _product(factors: list[Array]) -> tuple[Array, Array]:
 def _blocks(params: Params, x: Array, chosen: Array) -> tuple[Array, Array]:
     """Norms (N, k) of ∂xₗ/∂xⱼ for the layers j chosen, to be multiplied by 2^exponents."""
     width = max(stack.w.shape[1] for stack in params)
-    dtype = wide(x).dtype
+    dtype = widened(x).dtype
 
     def step(
         carry: tuple[Scaled, int | Array], block: tuple[Array]

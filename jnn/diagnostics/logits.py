@@ -5,14 +5,13 @@ float32 at least.
 """
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from jnn import losses
-from jnn.checks import Tree
 from jnn.losses import LossLike
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
+from jnn.precision import widened
 from jnn.triangular import substitution
 from jnn.triangular.substitution import Pass
 
@@ -27,20 +26,9 @@ def passes(params: Params, x: Array) -> list[tuple[Stack, Pass]]:
     state = x.T
     for stack in up_to_logits(params):
         its_pass = substitution.walk(stack, state)
-        done.append(wide((stack, its_pass)))
+        done.append(widened((stack, its_pass)))
         state = its_pass.output
     return done
-
-
-def wide(tree: Tree) -> Tree:
-    """Arrays of floats in float32 at least.
-
-    LAPACK has no half precision, whose squares besides overflow from 256 on.
-
-    >>> wide(jnp.ones(1, jnp.float16)).dtype
-    dtype('float32')
-    """
-    return jax.tree.map(lambda a: a.astype(jnp.promote_types(a.dtype, jnp.float32)), tree)
 
 
 def loss_adjoint(

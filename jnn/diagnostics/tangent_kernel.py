@@ -14,8 +14,8 @@ from jaxtyping import Float
 from jnn import arrays, checks, memory
 from jnn.arrays.limits import variances
 from jnn.checks import Data, Real
-from jnn.diagnostics.logits import wide
 from jnn.params import Params, sizes
+from jnn.precision import widened
 from jnn.structure import as_arrays
 from jnn.transfers import meant
 from jnn.triangular import network
@@ -76,7 +76,7 @@ def empirical_ntk(
     >>> empirical_ntk(params, [[3.0]]).ravel().tolist()  # (3·3 + 1)(−1)² + (7·7 + 1)
     [60.0]
     """
-    params = wide(as_arrays(params))
+    params = widened(as_arrays(params))
     n_0 = params[0].w.shape[2]
     scales = _scales(params, sigma_w2, sigma_b2)
     x = _batch("x", x, n_0)

@@ -11,7 +11,6 @@ import atexit
 import html
 import os
 import sys
-import warnings
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ import kaleido
 import plotly.graph_objects as go
 from kaleido.errors import ChromeNotFoundError
 
-from jnn import checks
+from jnn import callers, checks
 from jnn.checks import Real
 from jnn.files.atomic import write_atomically
 
@@ -149,9 +148,7 @@ def _picture(figure: go.Figure, scale: float) -> bytes | None:
         reason = type(error).__name__
         if error.args:
             reason += f": {error.args[0]}"
-        warnings.warn(
-            f"Chrome was found but failed to draw the PNG ({reason})", RuntimeWarning, stacklevel=3
-        )
+        callers.warn(f"Chrome was found but failed to draw the PNG ({reason})")
         return None
 
 

@@ -8,8 +8,6 @@ and shape of every leaf.
 import errno
 import json
 import re
-import sys
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jnn import checks
+from jnn import callers, checks
 from jnn.checks import Data, Tree, short
 from jnn.files import matching
 from jnn.files.atomic import remove_leftovers, sync_directory, write_atomically
@@ -26,7 +24,6 @@ from jnn.files.sealed import DamagedError, device, fits, read, seal, unseal
 
 FORMAT, VERSION = "jnn.checkpoint", "1"
 _TOLD = 3  # files that were refused
-_WITHIN = ("jnn", "jaxtyping", "beartype")  # the checks of tests stand between jnn's own calls
 _NAME = re.compile(r"epoch-([0-9]{12,})\.safetensors")
 
 
@@ -219,18 +216,11 @@ def _check_damaged(directory: Path, refused: dict[str, ValueError]) -> None:
 
 def _warn(directory: Path, refused: dict[str, ValueError], result: Found | None) -> None:
     """Say which files were refused and why, in the name of whoever called `fit`."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _WITHIN:
-        frame, level = frame.f_back, level + 1
     reasons = ", ".join(f"{name}: {error}" for name, error in [*refused.items()][:_TOLD])
     if len(refused) > _TOLD:
         reasons += f", and {len(refused) - _TOLD} more"
     then = f"{result.path.name} is used instead" if result else "none is left, the run begins anew"
-    warnings.warn(
-        f"checkpoints in {directory} were refused, {reasons}; {then}",
-        UserWarning,
-        stacklevel=level,
-    )
+    callers.warn(f"checkpoints in {directory} were refused, {reasons}; {then}", UserWarning)
 
 
 def _ours(directory: Path) -> list[tuple[int, Path]]:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Real, Shaped
 from jnn import arrays, losses
 from jnn.checks import Data
 from jnn.metrics.labels import classes
-from jnn.precision import wide
+from jnn.precision import widened
 
 Predictions: TypeAlias = Float[Array, "n n_N"]
 Targets: TypeAlias = Shaped[Array, "n ..."]
@@ -141,7 +141,7 @@ def mean_loss(
     2.0
     """
     predictions, targets, weights = _given(predictions, targets, weights)
-    p = _widened(predictions)
+    p = widened(predictions)
     w = None if weights is None else weights.astype(p.dtype)
     return losses.mean_loss(loss, p, targets, w)
 
@@ -158,12 +158,8 @@ def _given(predictions: Data, targets: Data, weights: Data) -> tuple[Array, Arra
 
 def _shares(predictions: Array, weights: Array | None) -> Array:
     """The weights (n,), in float32 at least."""
-    dtype = _widened(predictions).dtype
+    dtype = widened(predictions).dtype
     return jnp.ones(len(predictions), dtype) if weights is None else weights.astype(dtype)
-
-
-def _widened(predictions: Array) -> Array:
-    return predictions.astype(wide(predictions.dtype))
 
 
 def _average(each: Array, w: Array) -> Array:

@@ -1,12 +1,12 @@
 """Training: `fit`, the whole run compiled, with everything checked before anything is computed."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import optax
 from jax import Array
 
+from jnn import callers
 from jnn.checks import Real, Thing, Tree, renamed
 from jnn.data.rows import Rows
 from jnn.interrupts import Interrupt, interruptible
@@ -26,7 +26,8 @@ from jnn.triangular.method import Method, check_method
 
 @meant
 @renamed(
-    forward="states=",
+    forward="backprop=jnn.Method(states=…)",
+    states="backprop=jnn.Method(states=…)",
     checkpoint_every="backprop=jnn.Method(recompute_every=…)",
     recompute_every="backprop=jnn.Method(recompute_every=…)",
     compute_dtype="backprop=jnn.Method(dtype=…)",
@@ -61,7 +62,6 @@ def fit(
     patience: int | None = None,
     stop: Stop | None = None,
     backprop: str | Method = "auto",
-    states: str = "sequential",
     checkpoint: Thing = None,
     progress: Progress = None,
 ) -> Fit:
@@ -103,9 +103,9 @@ def fit(
       shuffle: visit the examples in a new order in every epoch; False visits them in the order of
         the data, always.
       key: of shuffling, dropout and the validation split; None is `jax.random.key(0)`.
-      backprop, states: how gradients are taken, as in `jnn.forward`; backprop may be a whole
-        `jnn.Method`, which can also recompute states, and compute in another dtype such as
-        `jnp.bfloat16` (losses, updates and parameters keep the parameters' own).
+      backprop: how gradients are taken, as in `jnn.forward`, or a whole `jnn.Method`, which also
+        says how states are found, whether they are recomputed, and in what dtype to compute, such
+        as `jnp.bfloat16` (losses, updates and parameters keep the parameters' own).
     Stopping, by the monitored loss after the epoch: that on the validation data, or else on the
     training data (which costs one more pass through them, of a stream as well):
       patience: epochs without improvement; the best parameters are then the result.
@@ -144,7 +144,7 @@ def fit(
                 optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
                 plateau=plateau, clip_norm=clip_norm,
                 epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
-                patience=patience, stop=stop, method=check_method(backprop, states),
+                patience=patience, stop=stop, method=check_method(backprop),
                 checkpoint=checkpoint, progress=progress,
             )  # fmt: skip
             sources = checked_sources(plan, params, data, validation)
@@ -155,11 +155,7 @@ def fit(
             over_stream(run, sources.train, sources.validation)
         result = run.result()
         if result.diverged:
-            warnings.warn(
-                divergence.message(run, params, result.diverged),
-                RuntimeWarning,
-                stacklevel=4,  # the caller of what `meant` and `renamed` made of `fit`
-            )
+            callers.warn(divergence.message(run, params, result.diverged))
     return result
 
 

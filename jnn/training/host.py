@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn import checks
+from jnn import callers, checks
 from jnn.checks import Tree
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
@@ -152,8 +152,13 @@ class Run:
         due = checkpoint.due(self.done, now - self.written)
         if due or self.stopped or self.done >= self.plan.epochs:
             record = {"seconds": self.clock.seconds(), "generator": self.generator_state}
-            checkpoints.write(checkpoint, self.done, state, self.identity, record, self._columns())
             self.written = now
+            try:
+                checkpoints.write(
+                    checkpoint, self.done, state, self.identity, record, self._columns()
+                )
+            except OSError as error:  # a full disk: what was trained for hours is not lost for it
+                callers.warn(f"{error}; the run goes on, and tries again when it is due")
 
     def result(self) -> Fit:
         """What was reached so far."""

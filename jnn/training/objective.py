@@ -11,7 +11,7 @@ from jnn import losses, metrics, penalties
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.params import Params
-from jnn.precision import wide
+from jnn.precision import wide, widened
 from jnn.training import dropout
 from jnn.training.options import Knobs, Settings
 from jnn.triangular import network
@@ -51,7 +51,7 @@ def value_and_gradient(
         return value(settings, knobs, params, batch, key)
 
     found, gradient = jax.value_and_grad(objective, has_aux=True)(restored(settings, p))
-    gradient = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), gradient)
+    gradient = widened(gradient)
     return found, gradient if settings.packing is None else settings.packing.flatten(gradient)
 
 

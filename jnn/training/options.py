@@ -6,7 +6,6 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
@@ -19,6 +18,7 @@ from jnn.losses import LossLike
 from jnn.metrics import by_name
 from jnn.params import Params
 from jnn.penalties import Penalty
+from jnn.precision import wide
 from jnn.training import dropout, residuals, stopping
 from jnn.training.packing import Packing, pack
 from jnn.training.stopping import LIMIT, Limits, Plateau, Stop
@@ -180,7 +180,7 @@ class Plan:
             loss=self.loss,
             metrics=self.metrics,
             watch=self.watch,
-            optimizer=rule.of(params, jnp.promote_types(params[0].w.dtype, jnp.float32)),
+            optimizer=rule.of(params, wide(params[0].w.dtype)),
             schedule=rule.schedule,
             full_batch=rule.full_batch,
             least_squares=rule.least_squares,

@@ -9,8 +9,8 @@ from jax import Array
 
 from jnn import activations
 from jnn.checks import Data
-from jnn.diagnostics.logits import wide
 from jnn.params import Params, Stack, hidden_and_readout
+from jnn.precision import widened
 from jnn.transfers import meant
 from jnn.triangular import loops
 from jnn.triangular.inputs import check_batch
@@ -42,7 +42,7 @@ def lsuv(params: Params, x: Data) -> Params:
     params, x = check_batch(params, x)
     hidden, _ = hidden_and_readout(params)
     # in float32 at least: the variance of small numbers is 0 in half precision
-    scaled, deviations = _scaled(wide(hidden), wide(x))
+    scaled, deviations = _scaled(widened(hidden), widened(x))
     std = np.concatenate([np.zeros(0), *(np.asarray(s) for s in deviations)])
     if (still := np.flatnonzero(~(std > 0))).size:
         raise ValueError(

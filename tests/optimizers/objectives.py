@@ -114,3 +114,13 @@ def assert_the_dtype_stays(optimizer, dtype):
     values, params = ripple_run(params, x, y, optimizer, 10)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(dtype)}
     assert values[-1] < values[0]
+
+
+def step_where_nothing_lowers(method, value):
+    """The step and the state of a constant objective, from where it begins."""
+    p = jnp.ones(3)
+
+    def f(p):
+        return value + 0 * jnp.sum(p)
+
+    return method.update(jnp.zeros(3), method.init(p), p, value=f(p), value_fn=f)

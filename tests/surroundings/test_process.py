@@ -117,7 +117,6 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 big = jnn.init_network_params([1, 100, 1], jax.random.key(0))
 for call in (
     lambda: jnn.save("net", big),
-    lambda: fit(epochs=10, checkpoint="run"),
     lambda: __import__("jnn.figures").figures.save(jnn.figures.matrix(np.eye(2)), "f", png=False),
 ):
     try:
@@ -126,6 +125,12 @@ for call in (
         assert "File too large" in str(error), error
     else:
         raise AssertionError("nothing was said")
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    result = fit(epochs=10, checkpoint="run")  # what was trained is not lost
+assert (result.resumed, result.epochs, result.stopped) == (5, 10, "epochs")
+assert ["File too large" in str(one.message) for one in said] == [True]
+assert [Path(one.filename).name for one in said] == ["script.py"]
 assert Path("net").read_bytes() == before
 assert sorted(path.name for path in Path("run").iterdir()) == kept
 assert sorted(path.name for path in Path().iterdir()) == ["net", "run"], list(Path().iterdir())

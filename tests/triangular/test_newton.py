@@ -8,6 +8,7 @@ import pytest
 
 import jnn
 from jnn.triangular import newton, substitution
+from jnn.triangular.method import Method
 
 pytestmark = pytest.mark.table
 
@@ -85,12 +86,12 @@ def test_the_gradient_is_that_of_the_walk(backprop, x64):
 def test_it_trains():
     x = np.linspace(-1, 1, 16)[:, None]
     params = jnn.init_network_params([1, *[4] * 50, 1], jax.random.key(0), init="orthogonal")
-    losses = [
-        jnn.fit(params, (x, x), optimizer="sgd", epochs=3, states=states, progress=False).history[
-            "loss"
-        ]
-        for states in ("sequential", "newton")
+    ways = (Method(states=states) for states in ("sequential", "newton"))
+    runs = [
+        jnn.fit(params, (x, x), optimizer="sgd", epochs=3, backprop=way, progress=False)
+        for way in ways
     ]
+    losses = [result.history["loss"] for result in runs]
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
