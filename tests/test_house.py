@@ -27,7 +27,7 @@ CHAPTERS = {
     "checks": 0,  # what is accepted, and the sentence that refuses the rest
     "callers": 0,  # warnings in the name of whoever called
     "interrupts": 0,  # Ctrl-C, kept until it can be acted on
-    "precision": 0,  # the dtype that sums are taken in
+    "precision": 1,  # the dtype that sums are taken in
     "transfers": 0,  # between host and device, that are meant
     "equality": 0,  # of records that hold arrays
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
