@@ -153,6 +153,7 @@ def _labels(labels: Data, n_classes: int | None) -> tuple[np.ndarray, int]:
     y = as_classes("labels", labels)
     if n_classes is not None:
         n_classes = checks.integer("n_classes", n_classes, 2)
+        memory.check(f"the weights of {n_classes:,} classes", 8 * n_classes, "give fewer classes")
     one_column = y.ndim == 2 and y.shape[1] == 1 and n_classes in (None, 2)
     check_labels(y, 1 if one_column else n_classes)
     label = classes(y, 0.5)
