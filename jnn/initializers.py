@@ -184,7 +184,7 @@ def _asymmetric(key: Array, shape: tuple[int, int], dtype: DTypeLike) -> tuple[A
     n_in, n_out = shape
     key, key_place, key_positive = jax.random.split(key, 3)
     rows = 0.6007 / n_in**0.5 * jax.random.normal(key, (n_out, n_in + 1), dtype)
-    place = jax.random.randint(key_place, (n_out,), 0, n_in + 1)
+    place = jax.random.randint(key_place, (n_out,), 0, n_in + 1, jnp.int32)
     # Beta(2, 1) has the distribution function x²
     positive = jnp.sqrt(jax.random.uniform(key_positive, (n_out,), dtype))
     rows = rows.at[jnp.arange(n_out), place].set(positive)

@@ -224,7 +224,9 @@ def _samples(params: Params, x: Array, y: Array, loss: LossLike, key: Array, sam
     product, flat = _product(params, x, y, loss)
 
     def one(key: Array) -> Array:
-        v = jax.random.rademacher(key, flat.shape, flat.dtype)
+        # `jax.random.rademacher` draws other signs where x64 is on
+        positive = jax.random.bernoulli(key, np.float32(0.5), flat.shape)
+        v = jnp.where(positive, 1, -1).astype(flat.dtype)
         return jnp.vdot(v, product(v))
 
     return lax.map(one, jax.random.split(key, samples))
