@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def _optimized_where_it_pays(
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)
+
+
+_MAPPINGS = Path("/proc/self/maps")  # of memory, on Linux
+_MANY = 20_000  # where the kernel's limit is 65,530; every program takes three and more
+
+_tests = count()
+
+
+@pytest.fixture(autouse=True)
+def _programs_let_go() -> Iterator[None]:
+    """Thousands of compiled programs end a process, by a crash: it may map no more memory."""
+    yield
+    counted = next(_tests) % 25 == 0 and _MAPPINGS.exists()  # reading takes up to 0.05 s
+    if counted and _MAPPINGS.read_bytes().count(b"\n") > _MANY:
+        jax.clear_caches()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
