@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jnn import activations, checks, initializers, interrupts, memory, outputs
+from jnn import activations, checks, draws, initializers, interrupts, memory, outputs
 from jnn.activations import ActivationLike
 from jnn.checks import Data, Thing
 from jnn.params import Params, Stack
-from jnn.precision import common
+from jnn.precision import common, wide
 from jnn.transfers import meant
 
 Activations: TypeAlias = ActivationLike | Sequence[ActivationLike]
@@ -62,11 +62,10 @@ def init_network_params(
     dtype = checks.floating_dtype("dtype", jnp.zeros(()).dtype if dtype is None else dtype)
     plan = _plan(n, activation, output, residual)
     starts = initializers.resolve(init, [(layer.activation, layer.residual) for layer in plan])
-    runs = [
-        (layer, start, len([*run]))
+    runs = tuple(
+        _Run(layer, start, len([*run]))
         for (layer, start), run in groupby(zip(plan, starts, strict=True))
-    ]
-    shapes = tuple((depth, start, layer.n_in, layer.n_out) for layer, start, depth in runs)
+    )
     key = checks.key(key)
     if not isinstance(key, Tracer):  # of which nothing need be drawn: jax.eval_shape
         numbers = sum((layer.n_in + 1) * layer.n_out for layer in plan)
@@ -74,9 +73,9 @@ def init_network_params(
         memory.check(f"a network of {numbers:,} parameters", numbers * dtype.itemsize, remedy)
     stacks = []
     with interrupts.kept():
-        drawn = _draw(key, shapes, dtype)
+        drawn = _drawn(key, runs, dtype)
         # layers of one stack may have been drawn in several runs, by different initializers
-        for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0][0]):
+        for layer, parts in groupby(zip(runs, drawn, strict=True), key=lambda part: part[0].layer):
             ws, bs = zip(*(wb for _, wb in parts), strict=True)
             w, b = (a[0] if len(a) == 1 else jnp.concatenate(a) for a in (ws, bs))
             stacks.append(Stack(w, b, layer.activation, layer.residual))
@@ -140,6 +139,14 @@ class _Layer(NamedTuple):
     residual: bool
 
 
+class _Run(NamedTuple):
+    """Layers, one after the other, of the same kind and start."""
+
+    layer: _Layer
+    start: initializers.Initializer
+    depth: int
+
+
 def _plan(
     n: tuple[int, ...], activation: Activations, output: ActivationLike, residual: bool
 ) -> list[_Layer]:
@@ -166,34 +173,38 @@ def _plan(
     return [*layers, _Layer(n[-2], n[-1], output, False)]
 
 
-@partial(jax.jit, static_argnames=("shapes", "dtype"))  # else every operation is a program
-def _draw(
-    key: Array, shapes: tuple[tuple[int, initializers.Initializer, int, int], ...], dtype: Any
-) -> list[tuple[Array, Array]]:
-    """Weights (depth, n_out, n_in) and biases (depth, n_out), a key a layer, of every run.
-
-    Args:
-      shapes: (depth, initializer, n_in, n_out) of every run.
-    """
-    keys = jax.random.split(key, sum(depth for depth, *_ in shapes))
+def _drawn(key: Array, runs: tuple["_Run", ...], dtype: np.dtype) -> list[tuple[Array, Array]]:
+    """Weights (depth, n_out, n_in) and biases (depth, n_out) of every run, a key a layer."""
+    host = draws.on_host(key, sum(run.depth for run in runs))
+    if host is None or any(run.start.takes_keys for run in runs):
+        return _compiled(key, runs, dtype)
     drawn, first = [], 0
-    for depth, start, n_in, n_out in shapes:
+    for run in runs:
+        of_run = draws.OnHost(host.keys[first : first + run.depth])
+        w, b = run.start.draw(of_run, (run.layer.n_in, run.layer.n_out), wide(dtype))
+        w = np.ascontiguousarray(w.swapaxes(-1, -2), dtype)
+        drawn.append((jnp.asarray(w), jnp.asarray(b.astype(dtype))))
+        first += run.depth
+    return drawn
 
-        def one(
-            key: Array,
-            start: initializers.Initializer = start,
-            shape: tuple[int, int] = (n_in, n_out),
-        ) -> tuple[Array, Array]:
-            w, b = start.draw(key, shape, dtype)
+
+@partial(jax.jit, static_argnames=("runs", "dtype"))  # else every operation is a program
+def _compiled(key: Array, runs: tuple["_Run", ...], dtype: np.dtype) -> list[tuple[Array, Array]]:
+    keys = jax.random.split(key, sum(run.depth for run in runs))
+    drawn, first = [], 0
+    for run in runs:
+
+        def one(key: Array, run: _Run = run) -> tuple[Array, Array]:
+            own = dtype if run.start.takes_keys else wide(dtype)
+            of_layer = draws.Traced(key)
+            w, b = run.start.draw(of_layer, (run.layer.n_in, run.layer.n_out), own)
             return w.T.astype(dtype), b.astype(dtype)
 
-        of_run = keys[first : first + depth]
+        of_run = keys[first : first + run.depth]
         # on a CPU a loop compiles in half the time; an accelerator would wait at each of its steps
-        if jax.default_backend() == "cpu":
-            drawn.append(jax.lax.map(one, of_run))
-        else:
-            drawn.append(jax.vmap(one)(of_run))
-        first += depth
+        loop, at_once = partial(jax.lax.map, one), jax.vmap(one)
+        drawn.append(jax.lax.platform_dependent(of_run, cpu=loop, default=at_once))
+        first += run.depth
     return drawn
 
 

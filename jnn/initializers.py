@@ -1,33 +1,45 @@
 """Initial weights and biases: by name, by a function, or by what theory says.
 
-A scheme is a function `(key, (n_in, n_out), dtype) -> weights`, as those of `jax.nn.initializers`
-are, which can be given too. jnn stores W: (n_out, n_in).
+jnn's own draw for many layers at once, (…, n_in, n_out). A user's scheme is a function
+`(key, (n_in, n_out), dtype) -> weights`, as those of `jax.nn.initializers` are. jnn stores
+W: (n_out, n_in).
 """
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.nn import initializers as schemes
 from jax.typing import DTypeLike
 
-from jnn import activations, checks
+from jnn import activations, checks, distributions
 from jnn.activations import ActivationLike
-from jnn.checks import Real
+from jnn.checks import Real, Thing
+from jnn.distributions import (
+    Distribution,
+    mirrored,
+    normal,
+    orthogonal,
+    scaled,
+    truncated,
+    uniform,
+    zeros,
+)
+from jnn.draws import Draws, Traced
 from jnn.outputs import mixing
 
 Scheme: TypeAlias = Callable[[Array, tuple[int, ...], DTypeLike], Array]
 
 
 class Initializer(NamedTuple):
-    """How one layer starts."""
+    """How layers start."""
 
-    # (key, (n_in, n_out), dtype) -> weights (n_in, n_out) and biases (n_out,)
-    draw: Callable[[Array, tuple[int, int], DTypeLike], tuple[Array, Array]]
+    # (draws, (n_in, n_out), dtype) -> weights (…, n_in, n_out) and biases (…, n_out)
+    draw: Callable[[Draws, tuple[int, int], Thing], tuple[Any, Any]]
+    takes_keys: bool = False  # a user's, which draws from JAX's keys, and for one layer
 
 
 class Place(NamedTuple):
@@ -40,35 +52,25 @@ class Place(NamedTuple):
     depth: int  # residual layers in the network
 
 
-def _apart(weights: Scheme, biases: Scheme = schemes.zeros) -> Initializer:
+def _apart(weights: Distribution, biases: Distribution = zeros) -> Initializer:
     """Weights and biases drawn with a key each."""
 
-    def draw(key: Array, shape: tuple[int, int], dtype: DTypeLike) -> tuple[Array, Array]:
-        key_w, key_b = jax.random.split(key)
-        w = weights(key_w, shape, dtype)
-        if jnp.shape(w) != shape:
-            raise ValueError(
-                f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {shape}"
-            )
-        return w, biases(key_b, shape[1:], dtype)
+    def draw(draws: Draws, shape: tuple[int, int], dtype: Thing) -> tuple[Any, Any]:
+        of_weights, of_biases = draws.split(2)
+        return weights(of_weights, shape, dtype), biases(of_biases, shape[1:], dtype)
 
     return Initializer(draw)
 
 
 _SIMPLE = {
-    # the lecture's: all from N(0, 1)
-    "normal": _apart(schemes.normal(1.0), schemes.normal(1.0)),
-    # 1/n_in; LeCun et al. 1998
-    "lecun_normal": _apart(schemes.lecun_normal()),
-    "lecun_uniform": _apart(schemes.lecun_uniform()),
-    # 2/(n_in + n_out); Glorot & Bengio 2010
-    "glorot_normal": _apart(schemes.glorot_normal()),
-    "glorot_uniform": _apart(schemes.glorot_uniform()),
-    # 2/n_in; He et al. 2015
-    "he_normal": _apart(schemes.he_normal()),
-    "he_uniform": _apart(schemes.he_uniform()),
-    # Saxe 2014
-    "orthogonal": _apart(schemes.orthogonal()),
+    "normal": _apart(normal(1.0), normal(1.0)),  # the lecture's
+    "lecun_normal": _apart(scaled(truncated, distributions.lecun)),
+    "lecun_uniform": _apart(scaled(uniform, distributions.lecun)),
+    "glorot_normal": _apart(scaled(truncated, distributions.glorot)),
+    "glorot_uniform": _apart(scaled(uniform, distributions.glorot)),
+    "he_normal": _apart(scaled(truncated, distributions.he)),
+    "he_uniform": _apart(scaled(uniform, distributions.he)),
+    "orthogonal": _apart(orthogonal),  # Saxe 2014
 }
 
 
@@ -158,37 +160,32 @@ def critical(
 
 @lru_cache(maxsize=64)
 def _gaussian(sigma_w2: float, sigma_b2: float = 0.0) -> Initializer:
-    def weights(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        return (sigma_w2 / shape[0]) ** 0.5 * jax.random.normal(key, shape, dtype)
-
+    weights = scaled(normal(1.0), lambda n_in, _: sigma_w2 / n_in)
     return _apart(weights, _biases(sigma_b2))
 
 
 @lru_cache(maxsize=64)
 def _orthogonal(sigma_w2: float, sigma_b2: float) -> Initializer:
-    def weights(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        n_in, n_out = shape
-        scale = (sigma_w2 * max(1, n_out / n_in)) ** 0.5
-        return schemes.orthogonal(scale)(key, shape, dtype)
-
+    weights = scaled(orthogonal, lambda n_in, n_out: sigma_w2 * max(1, n_out / n_in))
     return _apart(weights, _biases(sigma_b2))
 
 
-def _biases(sigma_b2: float) -> Scheme:
-    return schemes.normal(sigma_b2**0.5) if sigma_b2 else schemes.zeros
+def _biases(sigma_b2: float) -> Distribution:
+    return normal(sigma_b2**0.5) if sigma_b2 else zeros
 
 
 @Initializer
-def _asymmetric(key: Array, shape: tuple[int, int], dtype: DTypeLike) -> tuple[Array, Array]:
+def _asymmetric(draws: Draws, shape: tuple[int, int], dtype: Thing) -> tuple[Any, Any]:
     """Gaussian rows of [W, b], but one entry of each is from Beta(2, 1) (Lu et al. 2019)."""
     n_in, n_out = shape
-    key, key_place, key_positive = jax.random.split(key, 3)
-    rows = 0.6007 / n_in**0.5 * jax.random.normal(key, (n_out, n_in + 1), dtype)
-    place = jax.random.randint(key_place, (n_out,), 0, n_in + 1, jnp.int32)
+    draws, of_place, of_positive = draws.split(3)
+    deviation = np.asarray(0.6007 / n_in**0.5, dtype)
+    rows = deviation * draws.normal((n_out, n_in + 1), dtype)
+    place = of_place.uniform((n_out, 1), dtype, 0.0, n_in + 1.0).astype(np.int32)
     # Beta(2, 1) has the distribution function x²
-    positive = jnp.sqrt(jax.random.uniform(key_positive, (n_out,), dtype))
-    rows = rows.at[jnp.arange(n_out), place].set(positive)
-    return rows[:, :-1].T, rows[:, -1]
+    positive = draws.xp.sqrt(of_positive.uniform((n_out, 1), dtype))
+    rows = draws.xp.where(np.arange(n_in + 1) == place, positive, rows)
+    return rows[..., :-1].swapaxes(-1, -2), rows[..., -1]
 
 
 def fixup_variance(activation: ActivationLike, depth: int) -> float:
@@ -241,29 +238,12 @@ def _rezero(place: Place) -> Initializer:
     return _ZERO
 
 
-_ZERO = _apart(schemes.zeros)
+_ZERO = _apart(zeros)
 
 
 @lru_cache(maxsize=4)
 def _mirrored(first: bool, last: bool) -> Initializer:
-    """Neurons in pairs relu(z) and relu(−z), whose difference is z.
-
-    [V; −V], [[V, −V], [−V, V]], [V, −V], V orthogonal: an isometry (Balduzzi et al. 2017).
-    """
-
-    def weights(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        n_in, n_out = shape
-        if (n_in % 2 and not first) or (n_out % 2 and not last):
-            raise ValueError(
-                f'init="looks_linear" pairs neurons: widths must be even, not {n_in} → {n_out}'
-            )
-        pairs = (n_in if first else n_in // 2, n_out if last else n_out // 2)
-        V = schemes.orthogonal()(key, pairs, dtype)
-        if not first:
-            V = jnp.concatenate([V, -V], 0)
-        return V if last else jnp.concatenate([V, -V], 1)
-
-    return _apart(weights)
+    return _apart(mirrored(first, last))
 
 
 def _looks_linear(place: Place) -> Initializer:
@@ -324,4 +304,13 @@ def resolve(
 
 @lru_cache(maxsize=64)
 def _custom(scheme: Scheme) -> Initializer:
-    return _apart(scheme)
+    def weights(draws: Draws, shape: tuple[int, ...], dtype: Thing) -> Any:
+        assert isinstance(draws, Traced)
+        w = scheme(draws.key, shape, dtype)
+        if jnp.shape(w) != shape:
+            raise ValueError(
+                f"init returned weights of shape {jnp.shape(w)}; expected (n_in, n_out) = {shape}"
+            )
+        return w
+
+    return _apart(weights)._replace(takes_keys=True)
