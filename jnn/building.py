@@ -183,7 +183,7 @@ def _drawn(key: Array, runs: tuple["_Run", ...], dtype: np.dtype) -> list[tuple[
         of_run = draws.OnHost(host.keys[first : first + run.depth])
         w, b = run.start.draw(of_run, (run.layer.n_in, run.layer.n_out), wide(dtype))
         w = np.ascontiguousarray(w.swapaxes(-1, -2), dtype)
-        drawn.append((jnp.asarray(w), jnp.asarray(b.astype(dtype))))
+        drawn.append(jax.device_put((w, b.astype(dtype))))
         first += run.depth
     return drawn
 
@@ -210,7 +210,7 @@ def _compiled(key: Array, runs: tuple["_Run", ...], dtype: np.dtype) -> list[tup
 
 def _stacked_on_the_host(arrays: list[Array]) -> Array:
     """`jnp.stack`; thousands of arrays XLA would compile for a minute."""
-    return jnp.asarray(np.stack(arrays, dtype=common(*(a.dtype for a in arrays))))
+    return jax.device_put(np.stack(arrays, dtype=common(*(a.dtype for a in arrays))))
 
 
 def _layer_arrays(l: int, pair: Data) -> tuple[Array, Array]:

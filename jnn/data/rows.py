@@ -68,7 +68,8 @@ def check_rows(
     wide_dtype = wide(dtype)
     with np.errstate(over="ignore"):  # what overflows in the parameters' dtype is found next
         x = x.astype(dtype)
-        y = given if given.ndim == 1 else given.astype(wide_dtype)
+        # all copies: a device may use a host's array where it lies
+        y = given.astype(given.dtype if given.ndim == 1 else wide_dtype)
     for what, values in (("x", x), ("y", y)):
         _check_finite(values, f"{what} of {name}")
     targets.check_targets(loss, given, n_N)

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jnn import checks
@@ -145,7 +144,7 @@ class Reader:
                     return
                 if isinstance(item, BaseException):
                     raise item
-                yield jax.tree.map(jnp.asarray, item[0]), item[1]
+                yield jax.device_put(item[0]), item[1]
 
         reader = threading.Thread(target=read, name="jnn stream", daemon=True)
         reader.start()

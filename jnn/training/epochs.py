@@ -67,7 +67,7 @@ class _Orders:
         self.in_order = self.unshuffled = None
         if run.settings.size < n:  # where a step takes all, the order does not matter
             self.in_order = np.tile(np.arange(n, dtype=np.int32), (self.rows, 1))
-            self.unshuffled = jnp.asarray(self.in_order)
+            self.unshuffled = jax.device_put(self.in_order)
 
     def draw(self, count: int) -> Any:
         """Orders of so many epochs; for a checkpoint the generator is kept as it was before."""
@@ -154,4 +154,4 @@ def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
 
 def _on_device(rows: Any) -> Any:
     """Checked rows, moved to the device; None stays None."""
-    return jax.tree.map(jnp.asarray, rows)
+    return jax.device_put(rows)  # of which nobody else has a view; JAX's copies are compiled

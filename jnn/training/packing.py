@@ -55,7 +55,7 @@ class Packing(NamedTuple):
             vector = np.asarray(leaf)
             if vector.shape != (self.size,):
                 return leaf
-            return jax.tree.map(jnp.asarray, self.restore(vector))
+            return jax.device_put(self.restore(vector))
 
         return jax.tree.map(one, state)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -43,15 +44,15 @@ def begin(settings: Settings, params: Params, optimizer_state: Tree = None) -> S
     Raises:
       ValueError: the optimizer's state is of another optimizer or network.
     """
-    zero = jnp.array(0, jnp.int32)
+    zero = jax.device_put(np.int32(0))
     dtype = wide(settings.dtype)
-    memory = jnp.asarray(stopping.START, dtype)
+    memory = jax.device_put(np.asarray(stopping.START, dtype))
     p: Any = params
     if dtype != settings.dtype:  # a half's steps would round to nothing, or its ε to 0
         p = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     if settings.packing is not None:
-        p = jnp.asarray(settings.packing.flatten(jax.device_get(p)))
-    nothing = jnp.zeros(len(Seen._fields), dtype)
+        p = jax.device_put(settings.packing.flatten(jax.device_get(p)))
+    nothing = jax.device_put(np.zeros(len(Seen._fields), dtype))
     state = _init(settings.optimizer, p)
     step = zero
     if optimizer_state is not None:
@@ -75,7 +76,7 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
             "optimizer_state is not of this optimizer and network: give that of a result of fit "
             "with the same optimizer, clip_norm and sizes, or leave it out"
         )
-    return jax.tree.map(jnp.asarray, given)
+    return jax.device_put(given)
 
 
 @partial(jax.jit, static_argnums=0)
