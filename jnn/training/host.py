@@ -192,7 +192,7 @@ class Run:
     def _params(self, p: Tree) -> Params:
         """A network's parameters from those of a state."""
         if self.settings.packing is not None:
-            p = self.settings.packing.restore(jax.device_get(p))
+            p = jax.device_put(self.settings.packing.restore(jax.device_get(p)))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, self.settings.dtype), p)
 
     def _columns(self) -> dict[str, np.ndarray]:

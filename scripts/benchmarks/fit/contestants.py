@@ -13,58 +13,13 @@ starts from `training.layers`; its libraries are imported inside it.
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.fit import on_equinox, on_flax, products
+from benchmarks.fit import on_equinox, on_flax, on_jnn, products
 from benchmarks.fit.case import Layers, Trainer, Training
-
-# ---- jnn ----
-
-
-def _jnn(training: Training) -> Trainer:
-    import jax
-    import optax
-
-    import jnn
-
-    # by name, as its users would, unless ε is another: the comparison's
-    adam: dict[str, Any] = {"optimizer": "adam", "learning_rate": training.rate}
-    if training.epsilon != Training._field_defaults["epsilon"]:
-        adam = {"optimizer": optax.adam(training.rate, eps=training.epsilon)}
-    drawn = jnn.init_network_params(
-        training.sizes, jax.random.key(0), activation=training.activation
-    )
-    start = []
-    rest = training.layers
-    for stack in drawn:
-        w, b = map(np.stack, zip(*rest[: stack.depth], strict=True))
-        start.append(replace(stack, w=jax.numpy.asarray(w), b=jax.numpy.asarray(b)))
-        rest = rest[stack.depth :]
-
-    def run() -> Any:
-        return jnn.fit(
-            tuple(start),
-            (training.x, training.y),
-            loss=training.loss,
-            epochs=training.epochs,
-            batch_size=training.batch,
-            shuffle=False,
-            progress=False,
-            **adam,
-        )
-
-    def read(fit: Any) -> Layers:
-        layers: Layers = []
-        for stack in fit.params:
-            layers += zip(np.asarray(stack.w), np.asarray(stack.b), strict=True)
-        return layers
-
-    return Trainer(run, read)
-
 
 # ---- scikit-learn ----
 
@@ -211,7 +166,8 @@ _FLAX = ("jax", "optax", "flax.nnx")
 _KERAS_ON_JAX = (("KERAS_BACKEND", "jax"),)
 
 PEERS = {  # jnn first
-    "jnn": Peer(("jax", "jnn"), _jnn),
+    "jnn": Peer(("jax", "jnn"), on_jnn.fit),
+    "whole run by hand on jnn.predict": Peer(("jax", "jnn"), on_jnn.by_hand, "limit"),
     "scikit-learn": Peer(("sklearn.neural_network",), _sklearn),
     "PyTorch, 1 thread": Peer(("torch",), partial(_torch, threads=1)),
     "PyTorch, 2 threads": Peer(("torch",), partial(_torch, threads=2)),
