@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn import callers, checks
-from jnn.checks import Tree
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.interrupts import Interrupt
@@ -165,9 +164,17 @@ class Run:
         memory = Memory(*jax.device_get(self.state.memory))
         diverged = self.stopped == "diverged"
         best_epoch = self.done - int(diverged) - int(memory.since_best)
-        last = self._params(self.state.params)
         at_the_end = best_epoch == self.done and not self.within_epoch
-        best = last if at_the_end else self._params(self.state.best)
+        found: Any = (
+            self.state.params,
+            None if at_the_end else self.state.best,
+            self.state.optimizer,
+        )
+        if self.settings.packing is not None:
+            found = jax.device_put(self.settings.packing.restore_state(jax.device_get(found)))
+        last, best, optimizer_state = found
+        last = self._in_its_dtype(last)
+        best = last if at_the_end else self._in_its_dtype(best)
         restores_best = self.plan.patience is not None and best_epoch > 0
         return Fit(
             params=best if restores_best else last,
@@ -179,21 +186,12 @@ class Run:
             compile_seconds=self.clock.compile_seconds,
             run_seconds=self.clock.seconds(),
             resumed=self.resumed,
-            optimizer_state=self._optimizer_state(),
+            optimizer_state=optimizer_state,
         )
 
-    def _optimizer_state(self) -> Tree:
-        """Of parameters as they are, whatever the run keeps them in."""
-        state = self.state.optimizer
-        return (
-            state if self.settings.packing is None else self.settings.packing.restore_state(state)
-        )
-
-    def _params(self, p: Tree) -> Params:
-        """A network's parameters from those of a state."""
-        if self.settings.packing is not None:
-            p = jax.device_put(self.settings.packing.restore(jax.device_get(p)))
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf, self.settings.dtype), p)
+    def _in_its_dtype(self, params: Params) -> Params:
+        """Halves are updated in float32."""
+        return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), params)
 
     def _columns(self) -> dict[str, np.ndarray]:
         """The history so far: (epochs,) a name, and (epochs, N) for what is watched."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -110,7 +110,7 @@ class Plan:
         if self.batch_size is not None:
             settle("batch_size", checks.integer("batch_size", self.batch_size, 1))
         settle("shuffle", checks.flag("shuffle", self.shuffle))
-        settle("key", jax.random.key(0) if self.key is None else checks.key(self.key))
+        settle("key", _default_key() if self.key is None else checks.key(self.key))
         settle("stop", Stop() if self.stop is None else _record("stop", self.stop, Stop))
         if self.plateau is not None:
             _record("plateau", self.plateau, Plateau)
@@ -203,6 +203,12 @@ class Plan:
             key=self.key if dropped else None,
             limits=self.limits,
         )
+
+
+@cache
+def _default_key() -> Array:
+    """Made once: a seed takes as long as ten steps of a small network."""
+    return jax.random.key(0)
 
 
 # ---- kinds ----

@@ -49,13 +49,10 @@ class Packing(NamedTuple):
         return jax.tree.unflatten(self.structure, leaves)
 
     def restore_state(self, state: Tree) -> Tree:
-        """An optimizer's state, with networks in place of its vectors."""
+        """Parameters or an optimizer's state, on the host, with networks in place of vectors."""
 
         def one(leaf: Any) -> Any:
-            vector = np.asarray(leaf)
-            if vector.shape != (self.size,):
-                return leaf
-            return jax.device_put(self.restore(vector))
+            return self.restore(leaf) if leaf.shape == (self.size,) else leaf
 
         return jax.tree.map(one, state)
 

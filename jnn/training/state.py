@@ -44,15 +44,15 @@ def begin(settings: Settings, params: Params, optimizer_state: Tree = None) -> S
     Raises:
       ValueError: the optimizer's state is of another optimizer or network.
     """
-    zero = jax.device_put(np.int32(0))
+    zero: Any = np.int32(0)  # the first call moves them all to the device
     dtype = wide(settings.dtype)
-    memory = jax.device_put(np.asarray(stopping.START, dtype))
+    memory: Any = np.asarray(stopping.START, dtype)
     p: Any = params
     if dtype != settings.dtype:  # a half's steps would round to nothing, or its ε to 0
         p = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     if settings.packing is not None:
-        p = jax.device_put(settings.packing.flatten(jax.device_get(p)))
-    nothing = jax.device_put(np.zeros(len(Seen._fields), dtype))
+        p = settings.packing.flatten(jax.device_get(p))
+    nothing: Any = np.zeros(len(Seen._fields), dtype)
     state = _init(settings.optimizer, p)
     step = zero
     if optimizer_state is not None:
