@@ -32,6 +32,7 @@ CHAPTERS = {
     "equality": 0,  # of records that hold arrays
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
     "memory": 0,  # what the machine can hold
+    "shapes": 0,  # in annotations
     "draws": 1,  # random numbers for many layers at once
     "distributions": 2,  # of weights
     "activations": 1,  # h and h', by name

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from itertools import combinations_with_replacement
 
 import numpy as np
-from jaxtyping import Float, Float32
 
 from jnn import arrays, checks, memory
 from jnn.checks import Data, Real, Thing
 from jnn.metrics.labels import as_classes, check_labels, classes
+from jnn.shapes import Float, Float32
 
 _COLUMNS = 1_000_000  # of polynomial features; more are a slip of the degree
 

@@ -5,12 +5,12 @@ from typing import TypeAlias
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
 
 from jnn import checks, memory
 from jnn.checks import Thing
 from jnn.data.scaling import standardization, standardize
 from jnn.data.splits import host_generator
+from jnn.shapes import Float
 
 Column: TypeAlias = Float[np.ndarray, "n 1"]
 

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Float
 
 from jnn import arrays, checks, memory
 from jnn.arrays.limits import variances
 from jnn.checks import Data, Real
 from jnn.params import Params, sizes
 from jnn.precision import widened
+from jnn.shapes import Float
 from jnn.structure import as_arrays
 from jnn.transfers import meant
 from jnn.triangular import network

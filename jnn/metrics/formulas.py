@@ -13,12 +13,12 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Real, Shaped
 
 from jnn import arrays, losses
 from jnn.checks import Data
 from jnn.metrics.labels import classes
 from jnn.precision import widened
+from jnn.shapes import Float, Real, Shaped
 
 Predictions: TypeAlias = Float[Array, "n n_N"]
 Targets: TypeAlias = Shaped[Array, "n ..."]

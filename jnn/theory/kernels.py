@@ -15,13 +15,13 @@ that is there.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from jnn import checks, memory
 from jnn.activations import ActivationLike
 from jnn.arrays.limits import reals
 from jnn.checks import Data, Real
 from jnn.equality import by_value
+from jnn.shapes import Float
 from jnn.theory import gaussian
 from jnn.theory.mean_field.maps import check_point
 

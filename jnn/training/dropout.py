@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Bool, Float
 
 from jnn import activations, checks
 from jnn.checks import Thing
 from jnn.params import Params, Stack, hidden_and_readout
+from jnn.shapes import Bool, Float
 from jnn.triangular import loops, network
 from jnn.triangular.method import Method
 

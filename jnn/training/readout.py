@@ -15,12 +15,12 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from jnn import checks, memory
 from jnn.checks import Data, Real
 from jnn.data.rows import Rows, check_rows
 from jnn.params import Params, Stack, hidden_and_readout
+from jnn.shapes import Float
 from jnn.structure import as_arrays
 from jnn.transfers import meant
 from jnn.triangular.network import predict

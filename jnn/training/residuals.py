@@ -11,7 +11,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
 
 from jnn import losses, memory
 from jnn.checks import Thing
@@ -19,6 +18,7 @@ from jnn.data.rows import Rows
 from jnn.losses import LossLike
 from jnn.params import Params
 from jnn.penalties import Penalty
+from jnn.shapes import Float
 from jnn.triangular import network
 from jnn.triangular.method import Method
 

@@ -19,12 +19,12 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
-from jaxtyping import Float
 
 from jnn import activations
 from jnn.equality import by_value
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, layers, sizes
+from jnn.shapes import Float
 from jnn.triangular.inputs import check_example
 
 LIMIT = 2**24  # entries of I − L and D together: 64 MiB in float32

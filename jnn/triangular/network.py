@@ -7,11 +7,11 @@ from functools import partial
 import jax
 from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float
 
 from jnn.checks import renamed
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
+from jnn.shapes import Float
 from jnn.triangular import dense, loops, rule
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.method import AUTO, Method, check_method, chosen, filled

@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float
 
 from jnn import activations
 from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
+from jnn.shapes import Float
 from jnn.triangular import loops, parallel, substitution
 from jnn.triangular.inputs import check_batch
 from jnn.triangular.loops import Index, get, put

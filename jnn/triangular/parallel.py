@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Float
 
 from jnn.checks import Tree
 from jnn.params import Stack
 from jnn.precision import wide
+from jnn.shapes import Float
 from jnn.triangular import scaled
 from jnn.triangular.loops import jacobians
 from jnn.triangular.scaled import Scaled

@@ -3,11 +3,11 @@
 import jax
 from jax import Array
 from jax.typing import ArrayLike
-from jaxtyping import Float
 
 from jnn import losses, outputs
 from jnn.losses import LossLike
 from jnn.params import Params
+from jnn.shapes import Float
 from jnn.triangular.network import predict
 
 

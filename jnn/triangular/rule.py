@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
 
 from jnn.params import Stack
+from jnn.shapes import Float
 from jnn.triangular import fused, newton, parallel, substitution
 from jnn.triangular.linear_solve import Parts, solve_in_parts
 from jnn.triangular.loops import column

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
-from jaxtyping import Float
 
 from jnn.checks import renamed
 from jnn.equality import by_value
 from jnn.params import Params, Stack, up_to_logits
+from jnn.shapes import Float
 from jnn.triangular import dense, loops, rule, substitution
 from jnn.triangular.inputs import check_example
 from jnn.triangular.method import Method, check_method, chosen

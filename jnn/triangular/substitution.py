@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Float
 
 from jnn import activations
 from jnn.activations import Elementwise
 from jnn.params import Stack
+from jnn.shapes import Float
 from jnn.triangular.loops import Index, get, layer, put, times, transpose_times
 
 
