@@ -16,23 +16,28 @@ class Sums(NamedTuple):
     3.0
     """
 
-    values: Array  # (5,)
-    errors: Array  # (5,), by which they are too large
+    held: Array  # (2, 5): the sums, and by what they are too large
 
     @classmethod
     def none(cls, dtype: Any) -> "Sums":
         """Before the first step."""
-        return cls(jnp.zeros(5, dtype), jnp.zeros(5, dtype))
+        return cls(jnp.zeros((2, 5), dtype))
+
+    @property
+    def values(self) -> Array:
+        """(5,), the sums."""
+        return self.held[0]
 
     def plus(
         self, *, total: Any, weight: Any, penalty: Any = 0, norm: Any = 0, steps: Any = 0
     ) -> "Sums":
         """With one step's terms added."""
-        dtype = self.values.dtype
-        terms = jnp.stack([jnp.asarray(a, dtype) for a in (total, weight, penalty, norm, steps)])
-        terms = terms - self.errors
-        values = self.values + terms
-        return Sums(values, (values - self.values) - terms)
+        before, errors = self.held
+        terms = [jnp.asarray(a, before.dtype) for a in (total, weight, penalty, norm, steps)]
+        corrected = jnp.stack(terms) - errors
+        after = before + corrected
+        # one array is one operation of the program, two are three
+        return Sums(jnp.stack([after, (after - before) - corrected]))
 
     @property
     def mean(self) -> Array:
