@@ -24,7 +24,12 @@ from jnn.data import Stream as Stream, polynomial_features as polynomial_feature
 from jnn.diagnostics import Diagnosis as Diagnosis, diagnose as diagnose
 
 # What is kept
-from jnn.files import Checkpoint as Checkpoint, load as load, save as save
+from jnn.files import (
+    Checkpoint as Checkpoint,
+    keep_compiled as keep_compiled,
+    load as load,
+    save as save,
+)
 from jnn.initializers import INITIALIZERS as INITIALIZERS
 from jnn.losses import LOSSES as LOSSES
 from jnn.metrics import (

@@ -36,7 +36,7 @@ class Checkpoint:
     keep: int = 3
 
     def __post_init__(self) -> None:
-        _check_directory(self.directory)
+        check_directory(self.directory)
         checks.integer("keep", self.keep, 1)
         if self.every_epochs is not None:
             checks.integer("every_epochs", self.every_epochs, 1)
@@ -66,7 +66,8 @@ def resolve(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
     return checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
-def _check_directory(directory: Thing) -> None:
+def check_directory(directory: Thing) -> Path:
+    """A path that is no file."""
     if not isinstance(directory, (str, os.PathLike)):
         raise TypeError(f"directory is {directory!r}; it must be a path, 'runs/a'")
     path = Path(directory)
@@ -74,3 +75,4 @@ def _check_directory(directory: Thing) -> None:
         raise ValueError(
             f"directory is {os.fspath(directory)!r}; it must be a non-empty path that is not a file"
         )
+    return path

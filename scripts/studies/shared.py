@@ -5,6 +5,7 @@ to install.
 """
 
 import argparse
+import contextlib
 import datetime
 import sys
 from collections.abc import Callable, Sequence
@@ -97,6 +98,10 @@ def directory(text: str) -> Path:
 
 def run(name: str, main: Callable[[], int]) -> NoReturn:
     """Run a command and end with its exit code; Ctrl-C ends it with one line."""
+    import jnn
+
+    with contextlib.suppress(OSError):  # where no home is, everything is compiled anew
+        jnn.keep_compiled()
     try:
         sys.exit(main())
     except KeyboardInterrupt:
