@@ -96,12 +96,13 @@ def directory(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def run(name: str, main: Callable[[], int]) -> NoReturn:
+def run(name: str, main: Callable[[], int], *, keep_compiled: bool = True) -> NoReturn:
     """Run a command and end with its exit code; Ctrl-C ends it with one line."""
-    import jnn
+    if keep_compiled:
+        import jnn
 
-    with contextlib.suppress(OSError):  # where no home is, everything is compiled anew
-        jnn.keep_compiled()
+        with contextlib.suppress(OSError):  # where no home is, everything is compiled anew
+            jnn.keep_compiled()
     try:
         sys.exit(main())
     except KeyboardInterrupt:
