@@ -33,6 +33,7 @@ CHAPTERS = {
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
     "memory": 0,  # what the machine can hold
     "shapes": 0,  # in annotations
+    "padding": 0,  # of rows to lengths that programs share
     "draws": 1,  # random numbers for many layers at once
     "distributions": 2,  # of weights
     "activations": 1,  # h and h', by name

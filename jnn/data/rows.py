@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jnn import arrays, checks, losses, targets
+from jnn import arrays, checks, losses, padding, targets
 from jnn.checks import Data, Thing
 from jnn.data.splits import LEAVE_OUT, class_of_row, split
 from jnn.losses import LossLike
@@ -24,6 +24,22 @@ class Rows(NamedTuple):
     x: Any  # (n, n_0)
     y: Any  # (n, n_N), or (n,) labels
     weights: Any  # (n,), all positive; None for all ones
+
+
+def filled_up(rows: Rows, *, weights: bool = False) -> Rows:
+    """As many rows as `padding.longer` says; weights, also where they are asked for, end in zeros.
+
+    >>> filled_up(Rows(np.ones((3, 1)), np.ones((3, 1)), None), weights=True).weights.tolist()
+    [1.0, 1.0, 1.0, 0.0]
+    """
+    n = len(rows.x)
+    length = padding.longer(n)
+    x, y = (padding.filled_up(a, length) for a in (rows.x, rows.y))
+    if rows.weights is None and not weights:
+        return Rows(x, y, None)
+    w = np.zeros(length, wide(rows.x.dtype))
+    w[:n] = 1 if rows.weights is None else rows.weights
+    return Rows(x, y, w)
 
 
 def check_rows(

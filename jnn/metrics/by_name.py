@@ -92,6 +92,19 @@ def resolve(metric: MetricLike, output: ActivationLike = "identity") -> Metric:
     )
 
 
+def takes_weights(metric: MetricLike) -> bool:
+    """Whether examples of weight zero count for nothing.
+
+    >>> takes_weights("mse"), takes_weights(lambda predictions, targets: 0.0)
+    (True, False)
+    """
+    if isinstance(metric, (str, losses.Loss)):
+        return True
+    signature = inspect.signature(metric)
+    named = "weights" in signature.parameters and _binds(signature, 0, 0, weights=0)
+    return named or (not _binds(signature, 0, 0) and _binds(signature, 0, 0, 0))
+
+
 def _binds(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
     try:
         signature.bind(*args, **kwargs)

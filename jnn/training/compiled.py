@@ -7,7 +7,7 @@ Streams go through the same `steps.step` and `steps.finish`.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,14 @@ from jnn.training.stopping import Reason
 from jnn.training.sums import Sums
 
 
-@partial(jax.jit, static_argnames=("settings", "rows"))
+class Length(NamedTuple):
+    """What a program must know of the number n of rows; n itself is a mere number."""
+
+    filled: bool  # whether there are further rows, copies of weight zero
+    even: bool  # whether all minibatches are as large
+
+
+@partial(jax.jit, static_argnames=("settings", "length", "rows"))
 def run(
     settings: Settings,
     state: State,
@@ -31,32 +38,39 @@ def run(
     data: Rows,
     validation: Rows | None,
     order: Any,
+    n: Any,
+    length: Length,
     rows: int,
     epochs: Any,
 ) -> tuple[State, Array]:
     """Train for `epochs` epochs, or until a rule stops it.
 
     Args:
-      order: (R, n), the examples in the order in which epoch i visits them; None where every step
-        takes all.
+      data: n rows, and what they are filled up with.
+      order: (R, rows of data), the examples in the order in which epoch i visits them, those that
+        count first; None where every step takes all.
+      n, length: how many count.
       rows: R, the most epochs of one call.
       epochs: how many of them, at most R.
     Returns:
       The state then, and (R, names) numbers of `history_names`.
     """
-    n = len(data.x)
     size = settings.size
-    count = -(-n // size)
-    full = n % size == 0
+    count = 1 if order is None else -(-n // size)
+    if length.filled and data.weights is None:
+        there = jnp.arange(len(data.x)) < n
+        every = data._replace(weights=there.astype(wide(data.x.dtype)))
+    else:
+        every = data
 
     def batch(visits: Array | None, i: Array, state: State, sums: Sums) -> Batch:
         """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
         if visits is None:
-            return Batch(data, n, None)
+            return Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
         index = lax.dynamic_slice(visits, (i * size,), (size,))
         weights = None if data.weights is None else data.weights[index]
         share: Any = size
-        if not full:
+        if not length.even:
             there = (i * size + jnp.arange(size) < n).astype(wide(data.x.dtype))
             weights = there if weights is None else there * weights
             share = jnp.minimum(size, n - i * size).astype(there.dtype)
@@ -65,14 +79,14 @@ def run(
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
         visits = None if order is None else order[i]
-        if visits is not None and not full:
-            visits = jnp.pad(visits, (0, count * size - n))
+        if visits is not None and not length.even:
+            visits = jnp.pad(visits, (0, size))  # for the last minibatch
 
         def step(i: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
             return steps.step(settings, knobs, *carry, batch(visits, i, *carry))
 
         new, sums = lax.fori_loop(0, count, step, (old, Sums.none(state.memory.dtype)))
-        new, row = steps.finish(settings, knobs, old, new, sums, data, None, validation)
+        new, row = steps.finish(settings, knobs, old, new, sums, every, None, validation)
         return i + 1, new, history.at[i].set(row)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.rows import Rows
+from jnn.data.rows import Rows, filled_up
 from jnn.data.streams import Reader
 from jnn.training import compiled
+from jnn.training.compiled import Length
 from jnn.training.host import Run
 from jnn.training.state import State
 from jnn.training.sums import Sums
@@ -22,15 +23,21 @@ _FIRST_CHUNK = 2**24
 
 def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     """Epochs over rows in memory, as many a chunk as take about `_LOOK_SECONDS`."""
-    data, validation = _on_device(data), _on_device(validation)
-    run.first = data
     n = len(data.x)
-    orders = _Orders(run, n)
+    if run.plan.takes_weights:
+        data = filled_up(data)
+        validation = None if validation is None else filled_up(validation, weights=True)
+    size = run.settings.size or n
+    length = Length(filled=len(data.x) > n, even=n % size == 0)
+    data, validation = jax.device_put((data, validation))  # no-one else has a view of them
+    run.first = data
+    orders = _Orders(run, n, len(data.x))
 
     def run_chunk(order: Any, count: int) -> tuple[State, Any]:
         return compiled.run(
-            run.settings, run.state, run.knobs, data, validation, order, orders.rows, count
-        )
+            run.settings, run.state, run.knobs, data, validation, order, n, length, orders.rows,
+            count,
+        )  # fmt: skip
 
     def next_count(done: int, chunk: int) -> int:
         count = min(orders.rows, run.plan.epochs - done, chunk)
@@ -59,14 +66,15 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
 
 
 class _Orders:
-    """The orders in which epochs visit n examples, (rows, n) at a time."""
+    """The orders in which epochs visit n examples, (rows, length) at a time, the n first."""
 
-    def __init__(self, run: Run, n: int) -> None:
+    def __init__(self, run: Run, n: int, length: int) -> None:
         self.run = run
-        self.rows = max(1, min(_ORDER_ENTRIES // n, 4096))
+        self.n = n
+        self.rows = max(1, min(_ORDER_ENTRIES // length, 4096))
         self.in_order = self.unshuffled = None
-        if run.settings.size < n:  # where a step takes all, the order does not matter
-            self.in_order = np.tile(np.arange(n, dtype=np.int32), (self.rows, 1))
+        if run.settings.size:  # where a step takes all, the order does not matter
+            self.in_order = np.tile(np.arange(length, dtype=np.int32), (self.rows, 1))
             self.unshuffled = jax.device_put(self.in_order)
 
     def draw(self, count: int) -> Any:
@@ -76,7 +84,7 @@ class _Orders:
         if self.in_order is None or not self.run.plan.shuffle:
             return self.unshuffled
         order = self.in_order.copy()
-        order[:count] = generator.permuted(self.in_order[:count], axis=1)
+        order[:count, : self.n] = generator.permuted(self.in_order[:count, : self.n], axis=1)
         return order
 
 

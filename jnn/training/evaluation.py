@@ -1,11 +1,18 @@
 """Metrics of a network on data."""
 
-import jax.numpy as jnp
+import jax
 from jax import Array
 
 from jnn.checks import Data
-from jnn.data.rows import check_rows
-from jnn.metrics.by_name import MetricLike, check_metric, name_of, resolve, several
+from jnn.data.rows import check_rows, filled_up
+from jnn.metrics.by_name import (
+    MetricLike,
+    check_metric,
+    name_of,
+    resolve,
+    several,
+    takes_weights,
+)
 from jnn.params import Params
 from jnn.precision import wide
 from jnn.transfers import meant
@@ -42,7 +49,7 @@ def evaluate(
     {'mse': 2.0, 'max_error': 2.0}
     """
     every = several(metrics)
-    x, y, w = check_rows(params, data, _of_anything, weights=weights)
+    rows = check_rows(params, data, _of_anything, weights=weights)
     output = params[-1].activation
     functions = {name_of(metric): resolve(metric, output) for metric in every}
     if len(functions) < len(every):
@@ -50,11 +57,12 @@ def evaluate(
             f"metrics {[name_of(metric) for metric in every]} share a name: rename a function"
         )
     for metric in every:
-        check_metric(metric, params[-1].w.shape[1], y, output)
+        check_metric(metric, params[-1].w.shape[1], rows.y, output)
+    if all(map(takes_weights, every)):
+        rows = filled_up(rows, weights=True)
+    x, y, w = jax.device_put(rows)
     predictions = network.predict(params, x, backprop=backprop)
     predictions = predictions.astype(wide(predictions.dtype))
-    y = jnp.asarray(y)
-    w = None if w is None else jnp.asarray(w)
     return {name: float(function(predictions, y, w)) for name, function in functions.items()}
 
 

@@ -161,7 +161,9 @@ def fit(
 
 def _begun(plan: Plan, params: Params, sources: Sources, interrupt: Interrupt) -> Run:
     """The run before its next epoch: the first, or the one after a checkpoint."""
-    settings = plan.settings(params, sources.size, sources.validation is not None)
+    takes_all = isinstance(sources.train, Rows) and sources.size == len(sources.train.x)
+    size = 0 if takes_all else sources.size
+    settings = plan.settings(params, size, sources.validation is not None)
     names = steps.history_names(
         settings,
         plan.knobs(),

@@ -42,7 +42,7 @@ class Settings(NamedTuple):
     schedule: Callable[[Any], Any] | None  # the learning rate by step
     full_batch: bool  # whether the optimizer sees the same objective at every step
     least_squares: bool  # whether the optimizer wants the residuals
-    size: int  # examples a step
+    size: int  # examples a step; 0: all, or as many as the batches of a stream hold
     method: Method
     dtype: np.dtype  # of the parameters; halves are updated in float32
     looks_back: bool  # whether rules look at the training loss: that after the epoch, then
@@ -163,6 +163,11 @@ class Plan:
     def bar(self) -> bool | None:
         """Whether a progress bar is shown; None: where somebody looks."""
         return None if callable(self.progress) or self.progress is None else bool(self.progress)
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether examples of weight zero count for nothing in all that is recorded."""
+        return not self.watch and all(map(by_name.takes_weights, self.metrics))
 
     def looks_back(self, validation: bool) -> bool:
         """Whether rules look at the training loss, with validation data or without."""
