@@ -182,12 +182,12 @@ def _biases(sigma_b2: float) -> Scheme:
 def _asymmetric(key: Array, shape: tuple[int, int], dtype: DTypeLike) -> tuple[Array, Array]:
     """Gaussian rows of [W, b], but one entry of each is from Beta(2, 1) (Lu et al. 2019)."""
     n_in, n_out = shape
-    key, key_place, key_positive = jax.random.split(key, 3)
+    key, of_place, of_beta = jax.random.split(key, 3)
     rows = 0.6007 / n_in**0.5 * jax.random.normal(key, (n_out, n_in + 1), dtype)
-    place = jax.random.randint(key_place, (n_out,), 0, n_in + 1, jnp.int32)
-    # Beta(2, 1) has the distribution function x²
-    positive = jnp.sqrt(jax.random.uniform(key_positive, (n_out,), dtype))
-    rows = rows.at[jnp.arange(n_out), place].set(positive)
+    place = jax.random.randint(of_place, (n_out,), 0, n_in + 1, jnp.int32)
+    # whose distribution function is x²
+    beta = jnp.sqrt(jax.random.uniform(of_beta, (n_out,), dtype))
+    rows = rows.at[jnp.arange(n_out), place].set(beta)
     return rows[:, :-1].T, rows[:, -1]
 
 
