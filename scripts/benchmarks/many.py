@@ -1,0 +1,98 @@
+"""The group `many`: many small networks, trained in one program or one after another.
+
+A program for many is one for a single network under `jax.vmap`, over the keys that the networks are
+drawn from. On a GPU a small network leaves the device idle, and its neighbours cost little.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jnn
+from benchmarks.timing import assert_close, on_each, race
+
+SIZES = [1, 16, 16, 16, 1]
+RATE = 1e-3
+X = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
+Y = np.sin(X)
+
+
+def measure(quick: bool, seconds: float | None = None) -> None:
+    """Milliseconds until so many networks are trained, by three ways to train them."""
+    steps = 20 if quick else 100
+    print(
+        f"\nmany: networks {'–'.join(map(str, SIZES))}, tanh, {len(X)} rows, {steps} steps of Adam, "
+        "from keys to losses; least milliseconds"
+    )
+    print(
+        f"{'networks':>9}{'one program':>14}{'one by one':>14}{'loop of fit':>14}{'compile s':>11}"
+        f"{'one by one/program':>20}{'fit/program':>13}",
+        flush=True,
+    )
+    counts = (1, 4) if quick else (1, 16, 256)
+    on_each(counts, lambda n: _measure(n, steps, quick), "many", seconds=seconds)
+
+
+def _measure(n: int, steps: int, quick: bool) -> None:
+    """Print a row, the losses of all networks and steps compared first."""
+    keys = jax.random.split(jax.random.key(0), n)
+    single = jax.jit(lambda key: trained(key, steps))
+    start = time.perf_counter()
+    program = jax.jit(jax.vmap(lambda key: trained(key, steps))).lower(keys).compile()
+    compilation = time.perf_counter() - start
+    contestants = {
+        "one program": lambda: program(keys),
+        "one by one": lambda: [single(key) for key in keys],
+        "loop of fit": lambda: [fitted(key, steps) for key in keys],
+    }
+    expected = np.stack(contestants["one by one"]())
+    for name, run in contestants.items():
+        assert_close(expected, np.stack(run()), 1e-3, f"many {n}: {name}")
+    times = race(contestants, seconds=0.2 if quick else 1, rounds=3)
+    ours = times["one program"].minimum
+    print(
+        f"{n:>9}"
+        + "".join(f"{1e3 * time.minimum:>14.2f}" for time in times.values())
+        + f"{compilation:>11.2f}"
+        + f"{times['one by one'].minimum / ours:>20.2f}"
+        + f"{times['loop of fit'].minimum / ours:>13.2f}",
+        flush=True,
+    )
+
+
+def trained(key: Any, steps: int) -> jax.Array:
+    """The losses of one network, drawn from a key and trained on all rows: (steps,)."""
+    params = jnn.init_network_params(SIZES, key)
+    optimizer = optax.adam(RATE)
+
+    def step(carry: Any, _: None) -> Any:
+        params, state = carry
+        value, gradient = jax.value_and_grad(_loss)(params)
+        updates, state = optimizer.update(gradient, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    start = (params, optimizer.init(params))
+    return jax.lax.scan(step, start, length=steps)[1]
+
+
+def _loss(params: Any) -> jax.Array:
+    return jnp.mean((jnn.predict(params, X) - Y) ** 2)
+
+
+def fitted(key: Any, steps: int) -> np.ndarray:
+    """The same by `jnn.fit`."""
+    run = jnn.fit(
+        jnn.init_network_params(SIZES, key),
+        (X, Y),
+        optimizer="adam",
+        learning_rate=RATE,
+        epochs=steps,
+        batch_size=len(X),
+        shuffle=False,
+        progress=False,
+    )
+    return np.asarray(run.history["loss"])
