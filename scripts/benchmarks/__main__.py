@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _run(options, name)
         except DisagreementError as error:
-            sys.exit(str(error))
+            sys.exit(f"{error}; nothing was timed")
     return 0
 
 
