@@ -95,7 +95,15 @@ def _chosen(peers: dict[str, Peer], row: Row, training: Training) -> dict[str, P
         kinds.append("deep")
     if row.products:
         kinds.append("products")
-    return _of_kind(peers, *kinds)
+    chosen = _of_kind(peers, *kinds)
+    if training.shape[2] > 100 and jax.default_backend() != "cpu":
+        unrolled = [name for name, peer in chosen.items() if peer.kind == "peer" and name != "jnn"]
+        print(
+            f"left out of {row.title}: {', '.join(unrolled)}: layers one by one, minutes to compile"
+        )
+        for name in unrolled:
+            del chosen[name]
+    return chosen
 
 
 # ---- warm runs ----
