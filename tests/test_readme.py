@@ -1,19 +1,40 @@
-"""The README's Python, run as a reader would: all blocks in order, in one session."""
+"""The Python of the README and of docs/, run as a reader would: all blocks of a page in order."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+
+
+def run(page: str) -> int:
+    """Run all blocks of a page in one session; how many there are."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    session: dict[str, object] = {}
+    for block in blocks:
+        exec(block, session)
+    return len(blocks)
 
 
 @pytest.mark.slow
 def test_every_block_runs(capsys: pytest.CaptureFixture[str], as_a_user) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    session: dict[str, object] = {}
-    for block in blocks:
-        exec(block, session)
+    assert run("README.md") > 1
     printed = capsys.readouterr().out
     assert printed.startswith("300 epochs, loss 0.1")
     assert "all pairs agree" in printed
+
+
+def test_every_block_on_devices_runs(capsys: pytest.CaptureFixture[str], as_a_user) -> None:
+    assert run("docs/devices.md") == 3
+    assert capsys.readouterr().out.endswith("float64\n")
+
+
+def test_no_page_is_forgotten() -> None:
+    """Every page of docs/ is linked from the README, and its Python is run above."""
+    pages = {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")}
+    readme = (ROOT / "README.md").read_text()
+    assert [page for page in pages if f"({page})" not in readme] == []
+    assert {page for page in pages if "```python" in (ROOT / page).read_text()} == {
+        "docs/devices.md"
+    }

@@ -20,7 +20,7 @@ from jnn.data import rows
 from jnn.losses import LossLike
 from jnn.optimizers.vectors import dot
 from jnn.params import Params
-from jnn.precision import widened
+from jnn.precision import full_precision, widened
 from jnn.transfers import meant
 from jnn.triangular import network
 from jnn.triangular.method import Method
@@ -34,6 +34,7 @@ class Trace(NamedTuple):
 
 
 @meant
+@full_precision
 def top_eigenvalues(
     params: Params,
     x: Data,
@@ -109,6 +110,7 @@ def _warn_of(values: np.ndarray, residuals: np.ndarray, iterations: int, eps: fl
 
 
 @meant
+@full_precision
 def trace(
     params: Params,
     x: Data,

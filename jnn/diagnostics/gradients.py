@@ -20,6 +20,7 @@ from jnn.diagnostics.logits import loss_adjoint, passes
 from jnn.equality import by_value
 from jnn.losses import LossLike
 from jnn.params import Params, Stack
+from jnn.precision import full_precision
 from jnn.structure import check_params
 from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
@@ -51,6 +52,7 @@ class NoiseScale(NamedTuple):
 
 
 @meant
+@full_precision
 def gradient_norms(
     params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse", weights: Data = None
 ) -> GradientNorms:
@@ -77,6 +79,7 @@ def gradient_norms(
 
 
 @meant
+@full_precision
 def output_norms(params: Params, x: Data) -> np.ndarray:
     """ln of the root mean square over examples of ‖∂(1ᵀ x_N)/∂xₗ‖: what reaches the output.
 
@@ -99,6 +102,7 @@ def output_norms(params: Params, x: Data) -> np.ndarray:
 
 
 @meant
+@full_precision
 def noise_scale(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> NoiseScale:
     """The simple gradient noise scale, tr Σ/|G|², both without bias.
 

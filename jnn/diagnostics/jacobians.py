@@ -15,7 +15,7 @@ from jnn.checks import Data, Real
 from jnn.diagnostics.logits import passes
 from jnn.equality import by_value
 from jnn.params import Params, hidden_and_readout, sizes
-from jnn.precision import widened
+from jnn.precision import full_precision, widened
 from jnn.transfers import meant
 from jnn.triangular import loops, scaled, substitution
 from jnn.triangular.inputs import check_batch, check_example
@@ -23,6 +23,7 @@ from jnn.triangular.scaled import Scaled
 
 
 @meant
+@full_precision
 def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
     """Singular values of Jₗ = diag(δₗ) Wₗ [+ I] at one example, largest first.
 
@@ -45,6 +46,7 @@ def layer_singular_values(params: Params, x: Data) -> list[np.ndarray]:
 
 
 @meant
+@full_precision
 def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
     """‖Jₗ‖²/n_{l−1} of every layer, the mean over examples: χ₁ of mean-field theory, measured.
 
@@ -64,6 +66,7 @@ def mean_squared_singular_values(params: Params, x: Data) -> np.ndarray:
 
 
 @meant
+@full_precision
 def log_singular_values(
     params: Params, x: Data, *, tolerance: Real = 1e-5, sweeps: int = 40
 ) -> np.ndarray:
@@ -114,6 +117,7 @@ def log_singular_values(
 
 
 @meant
+@full_precision
 def lyapunov_exponents(params: Params, x: Data) -> np.ndarray:
     """Growth rates a layer, the mean ln |R_ii| of Jₗ Qₗ₋₁ = Qₗ Rₗ; positive ones mean chaos.
 
@@ -152,6 +156,7 @@ class SensitivityMap(NamedTuple):
 
 
 @meant
+@full_precision
 def sensitivity_map(params: Params, x: Data, *, points: int = 100) -> SensitivityMap:
     """How much each layer depends on each earlier one: ln of the norms of the blocks of (I − L)⁻¹.
 

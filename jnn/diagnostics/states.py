@@ -13,6 +13,7 @@ from jnn.checks import Data
 from jnn.diagnostics.logits import passes
 from jnn.equality import by_value
 from jnn.params import Params, Stack
+from jnn.precision import full_precision
 from jnn.structure import check_params
 from jnn.transfers import meant
 from jnn.triangular import substitution
@@ -38,6 +39,7 @@ class Statistics(NamedTuple):
 
 
 @meant
+@full_precision
 def statistics(params: Params, x: Data) -> Statistics:
     """Means and deviations of pre-activations and states, and how many units do not work.
 
@@ -82,6 +84,7 @@ def variances(params: Params) -> Variances:
 
 
 @meant
+@full_precision
 def effective_rank(params: Params, x: Data) -> np.ndarray:
     """How many directions the states of a batch fill, layer by layer: exp(−Σ p ln p), p = s/Σs.
 
@@ -106,6 +109,7 @@ def effective_rank(params: Params, x: Data) -> np.ndarray:
 
 
 @meant
+@full_precision
 def correlations(params: Params, x1: Data, x2: Data) -> np.ndarray:
     """1 − c by depth, c the cosine between the pre-activations zₗ of two inputs.
 

@@ -14,7 +14,7 @@ from jnn import arrays, checks, memory
 from jnn.arrays.limits import variances
 from jnn.checks import Data, Real
 from jnn.params import Params, sizes
-from jnn.precision import widened
+from jnn.precision import full_precision, widened
 from jnn.shapes import Float
 from jnn.structure import as_arrays
 from jnn.transfers import meant
@@ -38,6 +38,7 @@ class _Scale(NamedTuple):
 
 
 @meant
+@full_precision
 def empirical_ntk(
     params: Params,
     x: Data,

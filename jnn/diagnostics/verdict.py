@@ -19,6 +19,7 @@ from jnn.diagnostics.states import Statistics
 from jnn.equality import by_value
 from jnn.losses import LossLike
 from jnn.params import Params, Stack, hidden_and_readout, sizes
+from jnn.precision import full_precision
 from jnn.transfers import meant
 
 _HEALTHY = 1e3  # the factor from the last hidden layer to the first that is still called so
@@ -106,6 +107,7 @@ class Diagnosis:
 
 
 @meant
+@full_precision
 def diagnose(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> Diagnosis:
     """Measure how gradients travel through a network, predict it, and say what to change.
 

@@ -11,6 +11,7 @@ from jnn.data.rows import Rows
 from jnn.diagnostics import gradients, states
 from jnn.losses import LossLike
 from jnn.params import Params
+from jnn.precision import full_precision
 
 PROBE = 256  # examples that are looked at, at most
 
@@ -38,6 +39,7 @@ WATCHES: dict[str, Callable[..., Array]] = {
 }
 
 
+@full_precision
 def watch_layers(names: tuple[str, ...], params: Params, rows: Rows, loss: LossLike) -> list[Array]:
     """(N,) numbers for each name, on the first of the rows; to be compiled."""
     if not names:

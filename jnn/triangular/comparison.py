@@ -15,6 +15,7 @@ from jnn import arrays, losses, targets
 from jnn.checks import Data
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
+from jnn.precision import full_precision
 from jnn.structure import check_params
 from jnn.transfers import meant
 from jnn.triangular import dense, network
@@ -90,6 +91,7 @@ class Report:
 
 
 @meant
+@full_precision
 def crosscheck(params: Params, x: Data, y: Data, *, loss: LossLike = "half_mse") -> Report:
     """Compare autodiff, dense solve, substitution, parallel solve and finite differences.
 

@@ -6,6 +6,9 @@
     scripts/bench depth --cells 1000x8x32,10000x8x1
                                       these cells, depth × width × batch
     scripts/bench depth --save        also write the table to scripts/benchmarks/results
+    scripts/bench --gpu               on a machine with a GPU: crossover, depth, fit and many, as
+                                      far as less than eight minutes go; tables and pictures in out/
+    scripts/bench --gpu --quick       a few cells of these, on any device, to see that it works
 
 Contestants take turns, so that a slow moment of the machine falls on all of them. A row gives the
 minimum and the median; ratios are of minima, which noise can only raise.
@@ -17,11 +20,13 @@ import importlib
 import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from studies import shared
 
+from benchmarks import gpu
 from benchmarks.depth.cells import parse_cells
 
 RESULTS = Path(__file__).with_name("results")
@@ -37,9 +42,10 @@ class Group(NamedTuple):
 
 GROUPS = {
     "lecture": Group("benchmarks.lecture", ("bench",)),
-    "depth": Group("benchmarks.depth.table", ("peers",), ("cells",)),
-    "crossover": Group("benchmarks.crossover", (), ("out",)),
-    "fit": Group("benchmarks.fit.table", ("peers",)),
+    "depth": Group("benchmarks.depth.table", ("peers",), ("cells", "seconds")),
+    "crossover": Group("benchmarks.crossover", (), ("out", "seconds")),
+    "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
+    "many": Group("benchmarks.many", (), ("seconds",)),
 }
 
 
@@ -47,23 +53,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the groups asked for; the exit code."""
     options = parse(arguments)
     if options.needs:
-        print(*needed(options.groups))
+        print(*(gpu.needed() if options.gpu else needed(options.groups)))
         return 0
+    if options.gpu:
+        if gpu.refused(options.quick):
+            return 1
+        whole = gpu.each(options.groups, options.quick, partial(_run, options))
+        return 0 if whole else 1
+
+    from benchmarks.timing import DisagreementError
+
     for name in options.groups:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(_Tee(sys.stdout, printed)):
-            _run(GROUPS[name], options)
-        if options.save:
-            shared.write_table(name, printed.getvalue(), RESULTS)
+        try:
+            _run(options, name)
+        except DisagreementError as error:
+            sys.exit(f"{error}; nothing was timed")
     return 0
 
 
-def _run(group: Group, options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, name: str, seconds: float | None = None) -> None:
+    """Run a group, in so many seconds if they are given, and keep its table where that is asked."""
     from benchmarks.timing import versions
 
-    print(versions())
-    keywords = {name: getattr(options, name) for name in group.options}
-    importlib.import_module(group.module).measure(options.quick, **keywords)
+    group = GROUPS[name]
+    given = vars(options) | {"seconds": seconds}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(_Tee(sys.stdout, printed)):
+        print(versions())
+        if seconds is not None:
+            print(f"{name}: at most {seconds:.0f} s; products of full precision")
+        keywords = {option: given[option] for option in group.options if given[option] is not None}
+        importlib.import_module(group.module).measure(options.quick, **keywords)
+    if options.save or options.gpu:
+        shared.write_table(name, printed.getvalue(), RESULTS if options.save else options.out)
 
 
 def needed(groups: Sequence[str]) -> list[str]:
@@ -87,6 +109,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="a few cells only")
     parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help=f"{', '.join(gpu.SHARES)} on a GPU, in less than eight minutes; tables are written, "
+        "too",
+    )
+    parser.add_argument(
         "--cells",
         type=parse_cells,
         default=[],
@@ -95,7 +123,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="of crossover: where pictures go (default out)",
+        help="of crossover and --gpu: where pictures and tables go (default out)",
     )
     parser.add_save("scripts/benchmarks/results")
     parser.add_argument(
@@ -118,12 +146,14 @@ def _check(parser: shared.Parser, options: argparse.Namespace) -> None:
     for name in options.groups:
         if name not in GROUPS:
             parser.error(f"unknown group {name!r}; known: {', '.join(GROUPS)}")
-    options.groups = options.groups or list(GROUPS)
+        if options.gpu and name not in gpu.SHARES:
+            parser.error(f"--gpu is for {', '.join(gpu.SHARES)}, not {name}")
+    options.groups = options.groups or list(gpu.SHARES if options.gpu else GROUPS)
     if options.cells and "depth" not in options.groups:
         parser.error("--cells are those of the group depth: scripts/bench depth --cells …")
-    if options.out and "crossover" not in options.groups:
+    if options.out and "crossover" not in options.groups and not options.gpu:
         parser.error("--out is for the pictures of crossover: scripts/bench crossover --out DIR")
-    if "crossover" in options.groups and not options.needs:
+    if ("crossover" in options.groups or options.gpu) and not options.needs:
         try:
             options.out = shared.directory(options.out or "out")
         except argparse.ArgumentTypeError as error:

@@ -3,17 +3,22 @@
 import datetime
 import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 import optax
 
 import jnn
+
+T = TypeVar("T")
+
+
+class DisagreementError(Exception):
+    """Two contestants do not compute the same."""
 
 
 class Time(NamedTuple):
@@ -57,17 +62,53 @@ def race(
     }
 
 
+def on_each(
+    items: Sequence[T], run: Callable[[T], Any], what: str, *, seconds: float | None = None
+) -> None:
+    """Run for one item after another.
+
+    With a limit an item that fails costs a line and not the rest, and none is begun, after the
+    first, that would end too late if it took as long as the longest so far.
+    """
+    start = time.monotonic()
+    longest = 0.0
+    for i, item in enumerate(items):
+        begun = time.monotonic()
+        if seconds is not None and i and begun - start + longest > seconds:
+            names = "; ".join(map(str, items[i:]))
+            print(f"{what}: left out after {begun - start:.0f} s: {names}", flush=True)
+            return
+        try:
+            run(item)
+        except Exception as error:
+            if seconds is None:
+                raise
+            say_left_out(f"{what} {item}", error)
+        longest = max(longest, time.monotonic() - begun)
+
+
+def say_left_out(what: str, error: Exception) -> None:
+    """One line: what was not measured, and why.
+
+    >>> say_left_out("depth 1x1x1: fused", ValueError("too large\\nand so on"))
+    left out: depth 1x1x1: fused: ValueError: too large
+    """
+    words = (str(error).strip().splitlines() or [""])[0]
+    if not isinstance(error, DisagreementError):  # which says what disagrees
+        words = f"{what}: {type(error).__name__}: {words[:200]}"
+    print(f"left out: {words}", flush=True)
+
+
 def assert_close(reference: Any, other: Any, tolerance: float, what: str) -> None:
-    """Stop the benchmark where two contestants do not compute the same."""
+    """Raise a `DisagreementError` where two contestants do not compute the same."""
     pairs = zip(jax.tree.leaves(reference), jax.tree.leaves(other), strict=True)
     for a, b in pairs:
         expected = np.asarray(a, np.float64).ravel()
         difference = np.max(np.abs(expected - np.asarray(b, np.float64).ravel()))
         relative = difference / max(np.max(np.abs(expected)), 1e-30)
         if not relative <= tolerance:
-            sys.exit(
-                f"{what}: results differ by {relative:.1e} relative, allowed {tolerance:.0e}; "
-                "nothing was timed"
+            raise DisagreementError(
+                f"{what}: results differ by {relative:.1e} relative, allowed {tolerance:.0e}"
             )
 
 

@@ -9,8 +9,9 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import pytest
-from benchmarks import __main__ as bench
+from benchmarks import __main__ as bench, gpu, timing
 from benchmarks.depth import cells
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_examples_in_docstrings():
     assert doctest.testmod(bench).failed == 0
     assert doctest.testmod(cells).failed == 0
+    assert doctest.testmod(timing).failed == 0
 
 
 def test_every_group_is_a_module_and_needs_groups_that_there_are():
@@ -70,7 +72,9 @@ def test_neither_jax_nor_numpy_is_needed_to_tell():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit"),
+        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit, many"),
+        (["--gpu", "lecture"], "--gpu is for crossover, depth, fit, many, not lecture"),
+        (["--gpu", "fit", "--cells", "1x1x1"], "--cells are those of the group depth"),
         (["--cells", "1000x8"], "'1000x8' is not a cell; expected depth, width and batch"),
         (["--cells", "1000x8x0"], "'1000x8x0' is not a cell"),
         (["--cells", "1000x8x-1"], "'1000x8x-1' is not a cell"),
@@ -115,3 +119,111 @@ def test_groups_run_and_their_tables_are_saved(tmp_path, capsys, monkeypatch):
     first, second = table.read_text().splitlines()
     assert "jnn" in first
     assert second == "quick True, 1 cells"
+
+
+def test_a_contestant_that_disagrees_ends_the_run(tmp_path, monkeypatch):
+    def measure(quick):
+        timing.assert_close([1.0], [1.5], 1e-3, "short: other")
+
+    monkeypatch.setitem(sys.modules, "short", SimpleNamespace(measure=measure))
+    monkeypatch.setitem(bench.GROUPS, "depth", bench.Group("short", ()))
+    with pytest.raises(SystemExit, match=r"short: other: results differ .*; nothing was timed"):
+        bench.main(["depth"])
+
+
+# ---- on a GPU ----
+
+
+@pytest.fixture
+def set_up(monkeypatch):
+    """What `--gpu` sets for the measurements, undone."""
+    for name in ("XLA_PYTHON_CLIENT_PREALLOCATE", "JAX_DEFAULT_MATMUL_PRECISION"):
+        monkeypatch.setenv(name, "")
+    before = jax.config.jax_default_matmul_precision
+    yield
+    jax.config.update("jax_default_matmul_precision", before)
+
+
+def test_without_a_gpu_one_sentence_says_so_and_nothing_is_measured(
+    tmp_path, capsys, monkeypatch, set_up
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert bench.main(["--gpu", "--out", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == gpu.REFUSAL + "\n"
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("driver", "needed"),
+    [("580.65.06\n", "cuda13"), ("550.54.15\n", "cuda12"), ("", ""), (None, "")],
+)
+def test_the_driver_says_which_cuda_is_needed(driver, needed, capsys, monkeypatch):
+    def run(command, **_):
+        if driver is None:
+            raise FileNotFoundError(command[0])
+        return SimpleNamespace(stdout=driver)
+
+    monkeypatch.setattr(gpu.subprocess, "run", run)
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
+    assert bench.main(["--groups", "--gpu"]) == 0
+    assert capsys.readouterr().out.strip() == needed
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert {needed} - {""} <= set(known)
+
+
+def test_what_one_group_leaves_of_its_time_goes_to_the_next(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(gpu.time, "monotonic", lambda: now[0])
+    given = {}
+
+    def run(name, seconds):
+        given[name] = seconds
+        now[0] += 20
+        if name == "depth":
+            raise RuntimeError("out of memory")
+
+    assert not gpu.each(list(gpu.SHARES), False, run)
+    assert list(given) == ["crossover", "depth", "fit", "many"]
+    assert given["crossover"] == gpu.SECONDS * 6 / 14
+    assert given["many"] == gpu.SECONDS - 60
+    assert "depth failed" in capsys.readouterr().err
+
+
+def test_in_limited_time_the_rest_is_named_and_a_failure_costs_a_line(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(timing.time, "monotonic", lambda: now[0])
+
+    def run(item):
+        now[0] += 4
+        if item == "b":
+            raise ValueError("too large\nfor this device")
+
+    timing.on_each("abcd", run, "rows", seconds=13)
+    assert capsys.readouterr().out.splitlines() == [
+        "left out: rows b: ValueError: too large",
+        "rows: left out after 12 s: d",
+    ]
+    with pytest.raises(ValueError, match="too large"):
+        timing.on_each("ab", run, "rows")
+
+
+@pytest.mark.slow
+def test_a_quick_run_has_all_its_tables(tmp_path):
+    command = [sys.executable, "-P", "-m", "benchmarks", "--gpu", "--quick", "--out", str(tmp_path)]
+    path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    written = {file.name.partition("_")[0] for file in tmp_path.glob("*.txt")}
+    assert written == set(gpu.SHARES)
+    assert [*tmp_path.glob("crossover_*_1.html")]
+    for line in (
+        "fastest; auto takes",
+        "fastest peer / auto",
+        "losses agree",
+        "one by one/program",
+    ):
+        assert line in done.stdout
+    assert "Traceback" not in done.stderr

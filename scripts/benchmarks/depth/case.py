@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 import jnn
 from benchmarks.depth.cells import Cell
-from benchmarks.timing import elapsed
+from benchmarks.timing import assert_close, elapsed, say_left_out
 
 Gradient = tuple[Any, Any]  # by w and by b
 
@@ -67,3 +67,28 @@ def on_jax(
         return f(params, case.x, case.y)
 
     return Contestant(partial(elapsed, run), lambda: read(run()))
+
+
+def compared(
+    contestants: dict[str, Contestant], what: object, *, lenient: bool
+) -> dict[str, float]:
+    """The seconds of everybody's first gradient, compiled for it, which is to be the reference's.
+
+    The reference is "scan autodiff". Who fails or computes something else raises, or, if lenient,
+    is taken out of the contestants with a line.
+    """
+    reference = "scan autodiff"
+    first = {reference: contestants[reference].seconds()}
+    expected = contestants[reference].gradient()
+    for name, contestant in list(contestants.items()):
+        if name == reference:
+            continue
+        try:
+            first[name] = contestant.seconds()
+            assert_close(expected, contestant.gradient(), 1e-3, f"{what}: {name}")
+        except Exception as error:
+            if not lenient:
+                raise
+            say_left_out(f"{what}: {name}", error)
+            del contestants[name]
+    return first

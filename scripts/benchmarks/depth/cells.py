@@ -11,6 +11,9 @@ class Cell(NamedTuple):
     width: int
     batch: int
 
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
 
 def default_cells(quick: bool) -> list[Cell]:
     """Those of the whole table, or a few."""
@@ -19,6 +22,12 @@ def default_cells(quick: bool) -> list[Cell]:
     else:
         depths, widths, batches = (100, 1_000, 10_000), (1, 8, 16, 32, 64), (1, 32)
     return [Cell(depth, n, batch) for n in widths for batch in batches for depth in depths]
+
+
+def sweep_cells(quick: bool) -> list[Cell]:
+    """Those of `scripts/bench --gpu`, which CPUs' tables have as well, the foremost first."""
+    text = "1000x8x32,10000x8x1,1000x8x1,10000x8x32,1000x64x32,1000x16x32,10000x16x32,10000x64x32"
+    return parse_cells("100x4x4,1000x8x1" if quick else text)
 
 
 def parse_cells(text: str) -> list[Cell]:

@@ -42,7 +42,7 @@ def fits(cell: Cell, keywords: dict[str, Any]) -> bool:
     It must end within a second, too.
     """
     assembles = "states" in keywords or keywords.get("backprop") == "parallel"
-    most = 2**22 if jax.default_backend() == "cpu" else 2**28
+    most = 2**22 if jax.default_backend() == "cpu" else 2**30
     return not assembles or cell.depth * cell.width**2 * cell.batch <= most
 
 

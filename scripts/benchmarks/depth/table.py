@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.depth.case import MissingError, case_of
-from benchmarks.depth.cells import Cell, default_cells
+from benchmarks.depth.case import MissingError, case_of, compared
+from benchmarks.depth.cells import Cell, default_cells, sweep_cells
 from benchmarks.depth.own import OWN, own
 from benchmarks.depth.peers import Peers
-from benchmarks.timing import Time, assert_close, package_versions, race
+from benchmarks.timing import Time, on_each, package_versions, race
 
 RIVALS = (  # whom "auto" is measured by
     "scan autodiff",
@@ -26,9 +26,18 @@ RIVALS = (  # whom "auto" is measured by
 )
 
 
-def measure(quick: bool, cells: Sequence[Cell] = ()) -> None:
-    """The gradient of a mean squared error through a stack of tanh layers, a row a cell."""
+def measure(quick: bool, cells: Sequence[Cell] = (), seconds: float | None = None) -> None:
+    """The gradient of a mean squared error through a stack of tanh layers, a row a cell.
+
+    In `seconds` only what there is time for, and without PyTorch.
+    """
     peers = Peers()
+    if not cells:
+        cells = default_cells(quick) if seconds is None else sweep_cells(quick)
+    if seconds is not None:
+        print("PyTorch: left out of --gpu, it computes on the CPU here")
+        for name in peers.torch:
+            del peers.by_name[name]
     columns = (*OWN, *peers.by_name)
     print(package_versions("torch", "equinox", "flax"))
     print(
@@ -43,17 +52,22 @@ def measure(quick: bool, cells: Sequence[Cell] = ()) -> None:
         flush=True,
     )
     ratios: list[tuple[float, float]] = []
+
+    def row(cell: Cell) -> None:
+        each = 0.3 if quick or seconds is not None else 2.0
+        times, remarks = _measured(cell, peers, seconds=each, lenient=seconds is not None)
+        ratios.append(_print_row(cell, columns, times, remarks))
+
     try:
-        for cell in cells or default_cells(quick):
-            times, remarks = _measured(cell, peers, seconds=0.3 if quick else 2.0)
-            ratios.append(_print_row(cell, columns, times, remarks))
+        on_each(cells, row, "depth", seconds=seconds)
     finally:
         peers.stop()
-    _print_ratios(ratios)
+    if ratios:
+        _print_ratios(ratios)
 
 
 def _measured(
-    cell: Cell, peers: Peers, *, seconds: float
+    cell: Cell, peers: Peers, *, seconds: float, lenient: bool
 ) -> tuple[dict[str, Time], dict[str, str]]:
     """Everybody's times, and remarks.
 
@@ -67,12 +81,7 @@ def _measured(
         except (ImportError, MissingError) as error:
             print(f"{name}: left out from here on, {error}", flush=True)
             del peers.by_name[name]
-    # compilation included
-    first = {name: contestant.seconds() for name, contestant in contestants.items()}
-    reference = contestants["scan autodiff"].gradient()
-    for name, contestant in contestants.items():
-        what = f"depth {cell.depth}, width {cell.width}, batch {cell.batch}: {name}"
-        assert_close(reference, contestant.gradient(), 1e-3, what)
+    first = compared(contestants, f"depth {cell}", lenient=lenient)
     times = race(
         {name: contestant.seconds for name, contestant in contestants.items()},
         seconds=seconds,

@@ -156,7 +156,8 @@ class Peer(NamedTuple):
 
     modules: tuple[str, ...]
     prepare: Callable[[Training], Trainer]
-    # or "deep", a peer in deep networks alone, "limit" or "products", shown and not counted
+    # or "deep", a peer in deep networks alone; "limit", "products" and, where jnn computes on
+    # another device, "cpu" are shown and not counted
     kind: str = "peer"
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -168,6 +169,7 @@ _KERAS_ON_JAX = (("KERAS_BACKEND", "jax"),)
 PEERS = {  # jnn first
     "jnn": Peer(("jax", "jnn"), on_jnn.fit),
     "whole run by hand on jnn.predict": Peer(("jax", "jnn"), on_jnn.by_hand, "limit"),
+    "jnn on the CPU": Peer(("jax", "jnn"), on_jnn.fit, "cpu", (("JAX_PLATFORMS", "cpu"),)),
     "scikit-learn": Peer(("sklearn.neural_network",), _sklearn),
     "PyTorch, 1 thread": Peer(("torch",), partial(_torch, threads=1)),
     "PyTorch, 2 threads": Peer(("torch",), partial(_torch, threads=2)),
