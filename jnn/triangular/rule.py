@@ -30,6 +30,7 @@ from jnn.params import Stack
 from jnn.triangular import fused, newton, parallel, substitution
 from jnn.triangular.linear_solve import Parts, solve_in_parts
 from jnn.triangular.loops import column
+from jnn.triangular.platforms import either
 from jnn.triangular.substitution import Pass, slopes
 
 
@@ -49,6 +50,11 @@ SOLVERS = {
         substitution.walk, parallel.forward_substitution, parallel.back_substitution
     ),
     "fused": Solver(fused.walk, fused.forward_substitution, fused.back_substitution),
+    "auto": Solver(  # each of the two where it is the faster
+        substitution.walk,
+        either(substitution.forward_substitution, parallel.forward_substitution),
+        either(substitution.back_substitution, parallel.back_substitution),
+    ),
 }
 
 
