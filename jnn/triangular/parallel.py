@@ -30,28 +30,33 @@ from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass, slopes
 
 SHORT = 16  # up to which a recurrence is walked
+CHUNK = 8  # the most layers of a chunk on an accelerator
 
 # ---- the system of a stack ----
 
 
-def forward_substitution(stack: Stack, done: Pass, dx: Array, r: Array) -> tuple[Array, Array]:
+def forward_substitution(
+    stack: Stack, done: Pass, dx: Array, r: Array, *, chunk: int | None = None
+) -> tuple[Array, Array]:
     """dz and dx_N from dxₗ = Jₗ dxₗ₋₁ + δₗ ∘ rₗ."""
 
     def solve(δ: Array, dx: Array, r: Array) -> tuple[Array, Array]:
-        after = affine_scan(jacobians(stack, δ), δ * r, dx)
+        after = affine_scan(jacobians(stack, δ), δ * r, dx, chunk=chunk)
         before = jnp.concatenate([dx[None], after[:-1]])
         return jnp.einsum("lij,lj->li", stack.w, before) + r, after[-1]
 
     return _by_columns(solve, dx)(slopes(stack, done), dx, r)
 
 
-def back_substitution(stack: Stack, done: Pass, g: Array, adjoint: Array) -> tuple[Array, Array]:
+def back_substitution(
+    stack: Stack, done: Pass, g: Array, adjoint: Array, *, chunk: int | None = None
+) -> tuple[Array, Array]:
     """μ and λ_0 from λₗ₋₁ = Jₗᵀ λₗ + Wₗᵀ gₗ."""
 
     def solve(δ: Array, g: Array, λ: Array) -> tuple[Array, Array]:
         J_T = jnp.swapaxes(jacobians(stack, δ), 1, 2)
         W_T_g = jnp.einsum("lij,li->lj", stack.w, g)
-        before = affine_scan(J_T[::-1], W_T_g[::-1], λ)[::-1]  # λ_0, …, λ_{N−1}
+        before = affine_scan(J_T[::-1], W_T_g[::-1], λ, chunk=chunk)[::-1]  # λ_0, …, λ_{N−1}
         return δ * jnp.concatenate([before[1:], λ[None]]) + g, before[0]
 
     return _by_columns(solve, adjoint)(slopes(stack, done), g, adjoint)
@@ -93,6 +98,7 @@ def affine_scan(
     return _affine_scan(chunk, A, c, y)
 
 
+@partial(jax.jit, static_argnums=0, inline=True)  # the two solves are traced once
 def _affine_scan(chunk: int, A: Array, c: Array, y: Array) -> Array:
     # half precision has too few exponents to work with
     dtype = wide(A.dtype)
@@ -123,7 +129,7 @@ def chunk_length(depth: int, platform: str) -> int:
     ([8, 100], 8)
     """
     two_levels = max(2, math.isqrt(depth - 1) + 1)
-    return two_levels if platform == "cpu" else min(two_levels, 8)
+    return two_levels if platform == "cpu" else min(two_levels, CHUNK)
 
 
 def _scan(maps: Affine, y: Scaled, chunk: int) -> Scaled:

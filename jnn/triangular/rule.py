@@ -52,8 +52,14 @@ SOLVERS = {
     "fused": Solver(fused.walk, fused.forward_substitution, fused.back_substitution),
     "auto": Solver(  # each of the two where it is the faster
         substitution.walk,
-        either(substitution.forward_substitution, parallel.forward_substitution),
-        either(substitution.back_substitution, parallel.back_substitution),
+        either(
+            substitution.forward_substitution,
+            partial(parallel.forward_substitution, chunk=parallel.CHUNK),
+        ),
+        either(
+            substitution.back_substitution,
+            partial(parallel.back_substitution, chunk=parallel.CHUNK),
+        ),
     ),
 }
 
