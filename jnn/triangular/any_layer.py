@@ -28,7 +28,8 @@ from jax.flatten_util import ravel_pytree
 from jnn import arrays, checks
 from jnn.checks import Tree
 from jnn.triangular import loops, parallel
-from jnn.triangular.method import fastest
+from jnn.triangular.method import fastest, solver
+from jnn.triangular.platforms import by_platform, either
 
 Layer: TypeAlias = Callable[..., Any]  # (p, x, *shared) -> x
 
@@ -59,7 +60,7 @@ def deep(layer: Layer, *, backprop: str = "auto", all_states: bool = False) -> C
     (2,)
     """
     checks.function("layer", layer, "a function (p, x, *shared) -> x")
-    checks.known("backprop", backprop, ("auto", "autodiff", *_SOLVERS))
+    checks.known("backprop", backprop, ("auto", "autodiff", "substitution", "parallel"))
     checks.flag("all_states", all_states)
 
     def network(p: Tree, x: Tree, *shared: Tree) -> Any:
@@ -70,11 +71,18 @@ def deep(layer: Layer, *, backprop: str = "auto", all_states: bool = False) -> C
         f = _OnVectors(layer, structure, tuple(np.shape(leaf) for leaf in leaves))
         x, _ = ravel_pytree(leaves)
         _check_layer(f, p, x, shared)
-        method = fastest(depth, x.size) if backprop == "auto" else backprop
-        if method == "autodiff":
-            every = _scan(f, p, x, shared)
-        else:
-            every = _states(f, method, p, x, shared)
+
+        def every_state(method: str, p: Tree, x: Array, shared: Tree) -> Array:
+            if method == "autodiff":
+                return _scan(f, p, x, shared)
+            return _states(f, method, p, x, shared)
+
+        def method(platform: str) -> str:
+            if backprop == "auto":
+                return solver(depth, x.size) or fastest(depth, x.size, backend=platform)
+            return backprop
+
+        every = by_platform(every_state, method, p, x, shared)
         return jax.vmap(f.state)(every) if all_states else f.state(every[-1])
 
     return network
@@ -170,6 +178,10 @@ def _parallel_back(J_T: Array, g: Array) -> Array:
 _SOLVERS = {
     "substitution": (_substituted, _substituted_back),
     "parallel": (_parallel, _parallel_back),
+    "auto": (  # as of `rule.SOLVERS`
+        either(_substituted, _parallel),
+        either(_substituted_back, _parallel_back),
+    ),
 }
 
 

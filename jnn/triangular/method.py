@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -82,19 +81,23 @@ def check_method(
 # ---- what "auto" means ----
 
 
-def chosen(stack: Stack, method: Method, batch: int) -> Method:
-    """How a stack is computed: as asked for, or the fastest way for "auto"."""
+def chosen(stack: Stack, method: Method, batch: int, platform: str = "cpu") -> Method:
+    """How a stack is computed on a platform: as asked for, or the fastest way for "auto".
+
+    "auto" is left where the platforms differ in the solver alone, as `rule.SOLVERS` has it.
+    """
     depth, width = stack.w.shape[:2]
     if method.backprop != "auto":
         return method
     if method.states == "newton":
         return method._replace(backprop="parallel")
-    backprop = fastest(depth, width, batch)
+    backprop = fastest(depth, width, batch, platform)
     kept = columns(width, batch, stack.w.dtype)
-    leaves = backprop == "substitution" and states_leave_the_cache(depth, width, kept)
+    walked = platform == "cpu" and backprop == "substitution"
+    leaves = walked and states_leave_the_cache(depth, width, kept)
     if method.recompute_every is None and leaves:
-        return method._replace(backprop=backprop, recompute_every=math.isqrt(depth))
-    return method._replace(backprop=backprop)
+        method = method._replace(recompute_every=math.isqrt(depth))
+    return method._replace(backprop=solver(depth, width, batch) or backprop)
 
 
 # On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The
@@ -106,8 +109,8 @@ _DEEP = 64  # layers from which on
 _PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
 
 
-def fastest(depth: int, width: int, batch: int = 1, backend: str | None = None) -> str:
-    """The fastest way to differentiate so many layers on a backend (None: the default one).
+def fastest(depth: int, width: int, batch: int = 1, backend: str = "cpu") -> str:
+    """The fastest way to differentiate so many layers on a backend.
 
     >>> fastest(depth=1, width=100), fastest(10_000, 8, backend="cpu")
     ('autodiff', 'substitution')
@@ -116,10 +119,20 @@ def fastest(depth: int, width: int, batch: int = 1, backend: str | None = None) 
     """
     if depth == 1:  # nothing to gain
         return "autodiff"
-    if (backend or jax.default_backend()) == "cpu":
-        return "autodiff" if width == 1 else "substitution"
     small = any(width <= n and batch <= most for n, most in _PARALLEL)
-    return "parallel" if depth >= _DEEP and small else "substitution"
+    if backend != "cpu" and depth >= _DEEP and small:
+        return "parallel"
+    return "autodiff" if width == 1 else "substitution"
+
+
+def solver(depth: int, width: int, batch: int = 1) -> str | None:
+    """The solver "auto", where that is substitution on a CPU and parallel elsewhere.
+
+    >>> solver(10_000, 8), solver(16, 16)
+    ('auto', None)
+    """
+    ways = [fastest(depth, width, batch, platform) for platform in ("cpu", "gpu")]
+    return "auto" if ways == ["substitution", "parallel"] else None
 
 
 def states_leave_the_cache(depth: int, width: int, batch: int) -> bool:
@@ -129,8 +142,7 @@ def states_leave_the_cache(depth: int, width: int, batch: int) -> bool:
     computed sooner. At depth 10,000, width 16, batch 32 the gradient takes 3.9 in place of 5.3 µs a
     layer; at width 32 it takes longer.
     """
-    many = depth * width * batch > 2**22
-    return jax.default_backend() == "cpu" and 1 < width <= 16 and batch > 1 and many
+    return 1 < width <= 16 and batch > 1 and depth * width * batch > 2**22
 
 
 # ---- whole vector registers ----
@@ -141,12 +153,12 @@ def columns(width: int, batch: int, dtype: Any) -> int:
 
     What is left over beside whole vector registers is computed number by number: at width 16 the
     gradient of a batch of 10 takes 2.6 µs a layer, of 16 columns 1.35 (tanh, float32). At width 2,
-    and below 4 columns, more columns do not always pay.
+    and below 4 columns, more columns do not always pay. It is the same on every platform, so that
+    nothing branches: an accelerator, whose threads come by 32, has room for seven columns more.
     """
     register = 32 // max(dtype.itemsize, 4)  # bytes; what is narrower is computed in float32
     narrow = 4 <= width <= WRITTEN_OUT and batch >= 4
-    pays = jax.default_backend() == "cpu" and narrow
-    return -(-batch // register) * register if pays else batch
+    return -(-batch // register) * register if narrow else batch
 
 
 def filled(x: Array) -> Array:

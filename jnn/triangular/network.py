@@ -15,6 +15,7 @@ from jnn.shapes import Float
 from jnn.triangular import dense, loops, rule
 from jnn.triangular.inputs import check_batch, check_example
 from jnn.triangular.method import AUTO, Method, check_method, chosen, filled
+from jnn.triangular.platforms import by_platform
 
 # inline: within a user's jit nothing is left of it
 compiled = partial(jax.jit, static_argnames="method", inline=True)
@@ -95,7 +96,7 @@ def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Arr
     if method.backprop == "dense":
         return dense.dense_states(params, x)[-1]
     for stack in up_to_logits(params):
-        x = _stack_output(stack, x, chosen(stack, method, batch=1))
+        x = by_platform(_stack_output, partial(chosen, stack, method, 1), stack, x)
     return read_out(params)(x)
 
 
@@ -110,13 +111,7 @@ def batch_output(
     if method.backprop == "dense" or not _countable(X):
         return jax.vmap(partial(output, method=method), (None, 0))(params, X)
     for stack in up_to_logits(params):
-        of_stack = chosen(stack, method, batch=len(X))
-        if of_stack.backprop == "autodiff":
-            X = jax.vmap(partial(_stack_output, method=of_stack), (None, 0))(stack, X)
-        else:
-            walked = of_stack.backprop == "substitution" and of_stack.states == "sequential"
-            x = filled(X.T) if walked else X.T
-            X = _stack_output(stack, x, of_stack).T[: len(X)]
+        X = by_platform(_stack_outputs, partial(chosen, stack, method, len(X)), stack, X)
     return jax.vmap(read_out(params))(X)
 
 
@@ -145,20 +140,29 @@ def read_out(params: Params) -> Callable[[Array], Array]:
 # ---- one stack ----
 
 
-def _stack_output(stack: Stack, x: Array, method: Method) -> Array:
-    """x_N of a stack."""
+def _stack_outputs(method: Method, stack: Stack, X: Array) -> Array:
+    """X_N: (batch, n_out) of a stack."""
+    if method.backprop == "autodiff":
+        return jax.vmap(partial(_stack_output, method), (None, 0))(stack, X)
+    walked = method.backprop in ("substitution", "auto") and method.states == "sequential"
+    x = filled(X.T) if walked else X.T
+    return _stack_output(method, stack, x).T[: len(X)]
+
+
+def _stack_output(method: Method, stack: Stack, x: Array) -> Array:
+    """x_N of a stack, for one example or a batch as columns."""
     k = method.recompute_every
     if k is not None and stack.depth > k:
-        return _recomputed(stack, x, k, method._replace(recompute_every=None))
+        return _recomputed(method._replace(recompute_every=None), stack, x, k)
     if method.backprop == "autodiff":
         return loops.scan(loops.plain_layer(stack), x, (stack.w, stack.b))[0]
     return rule.solved_pass(stack, x, method.backprop, method.states).output
 
 
-def _recomputed(stack: Stack, x: Array, k: int, method: Method) -> Array:
+def _recomputed(method: Method, stack: Stack, x: Array, k: int) -> Array:
     """x_N of a stack of which every k-th state is kept, the others found again for the gradient."""
     whole = stack.depth // k * k
-    part = jax.checkpoint(partial(_stack_output, method=method))
+    part = jax.checkpoint(partial(_stack_output, method))
 
     def cut(leaf: Array) -> Array:
         return leaf[:whole].reshape(whole // k, k, *leaf.shape[1:])

@@ -12,6 +12,7 @@ floats.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,32 +25,38 @@ from jnn.precision import wide
 from jnn.shapes import Float
 from jnn.triangular import scaled
 from jnn.triangular.loops import jacobians
+from jnn.triangular.platforms import by_platform
 from jnn.triangular.scaled import Scaled
 from jnn.triangular.substitution import Pass, slopes
 
 SHORT = 16  # up to which a recurrence is walked
+CHUNK = 8  # the most layers of a chunk on an accelerator
 
 # ---- the system of a stack ----
 
 
-def forward_substitution(stack: Stack, done: Pass, dx: Array, r: Array) -> tuple[Array, Array]:
+def forward_substitution(
+    stack: Stack, done: Pass, dx: Array, r: Array, *, chunk: int | None = None
+) -> tuple[Array, Array]:
     """dz and dx_N from dxₗ = Jₗ dxₗ₋₁ + δₗ ∘ rₗ."""
 
     def solve(δ: Array, dx: Array, r: Array) -> tuple[Array, Array]:
-        after = affine_scan(jacobians(stack, δ), δ * r, dx)
+        after = affine_scan(jacobians(stack, δ), δ * r, dx, chunk=chunk)
         before = jnp.concatenate([dx[None], after[:-1]])
         return jnp.einsum("lij,lj->li", stack.w, before) + r, after[-1]
 
     return _by_columns(solve, dx)(slopes(stack, done), dx, r)
 
 
-def back_substitution(stack: Stack, done: Pass, g: Array, adjoint: Array) -> tuple[Array, Array]:
+def back_substitution(
+    stack: Stack, done: Pass, g: Array, adjoint: Array, *, chunk: int | None = None
+) -> tuple[Array, Array]:
     """μ and λ_0 from λₗ₋₁ = Jₗᵀ λₗ + Wₗᵀ gₗ."""
 
     def solve(δ: Array, g: Array, λ: Array) -> tuple[Array, Array]:
         J_T = jnp.swapaxes(jacobians(stack, δ), 1, 2)
         W_T_g = jnp.einsum("lij,li->lj", stack.w, g)
-        before = affine_scan(J_T[::-1], W_T_g[::-1], λ)[::-1]  # λ_0, …, λ_{N−1}
+        before = affine_scan(J_T[::-1], W_T_g[::-1], λ, chunk=chunk)[::-1]  # λ_0, …, λ_{N−1}
         return δ * jnp.concatenate([before[1:], λ[None]]) + g, before[0]
 
     return _by_columns(solve, adjoint)(slopes(stack, done), g, adjoint)
@@ -79,16 +86,24 @@ def affine_scan(
     """All yₗ = Aₗ yₗ₋₁ + cₗ, l = 1 … depth, from y_0.
 
     Args:
-      chunk: how many layers are composed one after the other at each level; None chooses.
+      chunk: how many layers are composed one after the other at each level; None chooses, by
+        the platform.
 
     >>> affine_scan(jnp.full((3, 1, 1), 2.0), jnp.ones((3, 1)), jnp.zeros(1)).ravel().tolist()
     [1.0, 3.0, 7.0]
     """
+    depth = len(c)
+    if chunk is None:
+        return by_platform(_affine_scan, partial(chunk_length, depth), A, c, y)
+    return _affine_scan(chunk, A, c, y)
+
+
+@partial(jax.jit, static_argnums=0, inline=True)  # the two solves are traced once
+def _affine_scan(chunk: int, A: Array, c: Array, y: Array) -> Array:
     # half precision has too few exponents to work with
     dtype = wide(A.dtype)
     A_, c_, y_ = (a.astype(dtype) for a in (A, c, y))
     depth = len(c)
-    chunk = chunk or chunk_length(depth)
     starts, inside = y_[None], (A_[:, None], c_[:, None])  # a single chunk
     if depth > max(SHORT, chunk):
         inside = _chunks((A_, c_), chunk)
@@ -104,13 +119,17 @@ def affine_scan(
     return _unchunked(after, depth).astype(A.dtype)
 
 
-def chunk_length(depth: int) -> int:
+def chunk_length(depth: int, platform: str) -> int:
     """Layers composed one after the other at each level.
 
     A CPU gains nothing from short chunks: there are two levels, which compile fast. An accelerator
     waits for each step of a level, 2 k log_k N of them, and 4 ≤ k ≤ 8 is best.
+
+    >>> [chunk_length(depth, "cpu") for depth in (64, 10_000)], chunk_length(10_000, "gpu")
+    ([8, 100], 8)
     """
-    return max(2, math.isqrt(depth - 1) + 1) if jax.default_backend() == "cpu" else 8
+    two_levels = max(2, math.isqrt(depth - 1) + 1)
+    return two_levels if platform == "cpu" else min(two_levels, CHUNK)
 
 
 def _scan(maps: Affine, y: Scaled, chunk: int) -> Scaled:

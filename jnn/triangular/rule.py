@@ -30,6 +30,7 @@ from jnn.shapes import Float
 from jnn.triangular import fused, newton, parallel, substitution
 from jnn.triangular.linear_solve import Parts, solve_in_parts
 from jnn.triangular.loops import column
+from jnn.triangular.platforms import either
 from jnn.triangular.substitution import Pass, slopes
 
 
@@ -49,6 +50,17 @@ SOLVERS = {
         substitution.walk, parallel.forward_substitution, parallel.back_substitution
     ),
     "fused": Solver(fused.walk, fused.forward_substitution, fused.back_substitution),
+    "auto": Solver(  # each of the two where it is the faster
+        substitution.walk,
+        either(
+            substitution.forward_substitution,
+            partial(parallel.forward_substitution, chunk=parallel.CHUNK),
+        ),
+        either(
+            substitution.back_substitution,
+            partial(parallel.back_substitution, chunk=parallel.CHUNK),
+        ),
+    ),
 }
 
 

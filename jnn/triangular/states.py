@@ -1,6 +1,7 @@
 """Every state of a forward pass, and every pre-activation, by layer."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from jnn.triangular import dense, loops, rule, substitution
 from jnn.triangular.inputs import check_example
 from jnn.triangular.method import Method, check_method, chosen
 from jnn.triangular.network import OLD_NAMES, compiled, in_dtype, read_out
+from jnn.triangular.platforms import by_platform
 
 
 @renamed(**OLD_NAMES)
@@ -46,12 +48,13 @@ def every_state(params: Params, x: Float[Array, " n_0"], method: Method) -> tupl
         return tuple(jnp.stack([next(every) for _ in range(stack.depth)]) for stack in params)
     found = []
     for stack in up_to_logits(params):
-        found.append(_stack_states(stack, x, chosen(stack, method, batch=1)))
+        of_platform = partial(chosen, stack, method, 1)
+        found.append(by_platform(_stack_states, of_platform, stack, x))
         x = found[-1][-1]
     return (*found[:-1], jax.vmap(read_out(params))(found[-1]))
 
 
-def _stack_states(stack: Stack, x: Array, method: Method) -> Array:
+def _stack_states(method: Method, stack: Stack, x: Array) -> Array:
     """x_1, …, x_N of a stack: (depth, n_out)."""
     if method.backprop == "autodiff":
         return loops.scan(_emitting(loops.plain_layer(stack)), x, (stack.w, stack.b))[1]

@@ -73,7 +73,7 @@ def _times(cell: Cell, *, seconds: float, lenient: bool) -> dict[str, float]:
 
 def _print_row(cell: Cell, times: dict[str, float]) -> None:
     fastest = min(times, key=times.__getitem__)
-    auto = method.fastest(cell.depth, cell.width, cell.batch)
+    auto = method.fastest(cell.depth, cell.width, cell.batch, jax.default_backend())
     if auto == "autodiff":
         auto = "scan autodiff"
     remark = ""
