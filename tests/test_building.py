@@ -1,6 +1,7 @@
 """Building: how layers become stacks, what is static, the way back, wrong sizes refused."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -39,21 +40,24 @@ def test_runs_of_equal_layers_become_one_stack(sizes, depths):
     assert params[-1].activation == "identity"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("init", ["glorot_normal", "orthogonal"])
-def test_layers_drawn_in_a_loop_are_those_drawn_at_once(init, monkeypatch):
-    """The one on CPUs, the other on accelerators."""
+@pytest.mark.parametrize(("platform", "loops"), [("cpu", True), ("cuda", False)])
+def test_layers_are_drawn_in_a_loop_on_a_cpu_and_at_once_elsewhere(platform, loops):
+    """Under jit; it is chosen where the program is lowered."""
+    start = jax.jit(partial(jnn.init_network_params, [3, 5, 5, 5, 5, 1], init="he_uniform"))
+    lowered = start.trace(KEY).lower(lowering_platforms=(platform,))
+    assert ("stablehlo.while" in lowered.as_text()) == loops
 
-    def drawn():
-        building._draw.clear_cache()
-        return jnn.init_network_params([3, 5, 5, 5, 5, 1], KEY, init=init)
 
-    in_a_loop = drawn()
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    at_once = drawn()
-    building._draw.clear_cache()
-    assert "scan" not in str(jax.make_jaxpr(lambda: jnn.init_network_params([3, 6, 6, 1], KEY))())
-    assert oracles.apart(in_a_loop, at_once) < 1e-6
+def test_nothing_is_compiled_for_a_key_at_hand(monkeypatch):
+    def compiled(*_):
+        raise AssertionError("compiled")
+
+    expected = jax.jit(partial(jnn.init_network_params, [3, 5, 5, 1], activation="relu"))(KEY)
+    monkeypatch.setattr(building, "_compiled", compiled)
+    found = jnn.init_network_params([3, 5, 5, 1], KEY, activation="relu")
+    assert oracles.apart(found, expected) < 1e-6
+    with pytest.raises(AssertionError, match="compiled"):
+        jnn.init_network_params([3, 5, 5, 1], jax.random.key(0, impl="rbg"))
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -76,7 +76,7 @@ def assert_close(found, expected):
 def test_every_public_function_has_a_row(part):
     rows = Path(calls.__file__).read_text()
     functions = [name for name, thing in vars(part).items() if inspect.isfunction(thing)]
-    left_out = {"make_directory", "png_hint"}  # of figures, which move no arrays
+    left_out = {"make_directory", "png_hint", "keep_compiled"}  # which move no arrays
     missing = [n for n in functions if not re.search(rf"\b{n}\b", rows) and n[0] != "_"]
     assert set(missing) <= left_out
 
