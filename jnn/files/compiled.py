@@ -1,6 +1,7 @@
 """Compiled programs, kept from one process to the next."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -38,9 +39,12 @@ def keep_compiled(directory: Thing = None) -> Path:
         caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
         directory = Path(caches) / "jnn"
     path = check_directory(directory).absolute()
-    path.mkdir(parents=True, exist_ok=True)
-    if not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} cannot be written to: give keep_compiled another directory")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()  # what is read-only is found out by writing
+    except OSError as error:
+        remedy = "give keep_compiled another directory"
+        raise OSError(f"{path} cannot be written to, {error.strerror}: {remedy}") from error
     _delete_old(path)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

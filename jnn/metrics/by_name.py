@@ -81,11 +81,12 @@ def resolve(metric: MetricLike, output: ActivationLike = "identity") -> Metric:
         ) from error
     # Anything else that may be left out, as in (predictions, targets, quantile=0.9), is not ours to
     # fill.
-    if "weights" in signature.parameters and _binds(signature, 0, 0, weights=0):
+    way = _way(signature)
+    if way == "weights by name":
         return lambda p, y, w=None: jnp.asarray(metric(p, y, weights=_or_ones(w, p)))
-    if _binds(signature, 0, 0):
+    if way == "no weights":
         return lambda p, y, _=None: jnp.asarray(metric(p, y))
-    if _binds(signature, 0, 0, 0):
+    if way == "weights":
         return lambda p, y, w=None: jnp.asarray(metric(p, y, _or_ones(w, p)))
     raise TypeError(
         f"a metric takes (predictions, targets) or (predictions, targets, weights), not {signature}"
@@ -100,9 +101,16 @@ def takes_weights(metric: MetricLike) -> bool:
     """
     if isinstance(metric, (str, losses.Loss)):
         return True
-    signature = inspect.signature(metric)
-    named = "weights" in signature.parameters and _binds(signature, 0, 0, weights=0)
-    return named or (not _binds(signature, 0, 0) and _binds(signature, 0, 0, 0))
+    return _way(inspect.signature(metric)) != "no weights"
+
+
+def _way(signature: inspect.Signature) -> str | None:
+    """How a user's metric is called; None: it cannot be."""
+    if "weights" in signature.parameters and _binds(signature, 0, 0, weights=0):
+        return "weights by name"
+    if _binds(signature, 0, 0):
+        return "no weights"
+    return "weights" if _binds(signature, 0, 0, 0) else None
 
 
 def _binds(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:

@@ -90,7 +90,7 @@ class _Orders:
 
 def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
     """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
-    validation = _on_device(validation)
+    validation = jax.device_put(validation)
     reader.skip(run.done)
     if reader.stream.mean_weight is not None:
         run.knobs = run.knobs._replace(mean_weight=float(reader.stream.mean_weight))
@@ -158,8 +158,3 @@ def _nothing(run: Run, block: Rows, validation: Rows | None) -> Any:
     # of some steps: 0/0 is what jax_debug_nans looks for
     some, again = jax.tree.map(jnp.ones_like, (sums, again))
     return compiled.finish(run.settings, run.state, state, some, again, run.knobs, validation)
-
-
-def _on_device(rows: Any) -> Any:
-    """Checked rows, moved to the device; None stays None."""
-    return jax.device_put(rows)  # of which nobody else has a view; JAX's copies are compiled

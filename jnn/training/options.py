@@ -110,7 +110,8 @@ class Plan:
         if self.batch_size is not None:
             settle("batch_size", checks.integer("batch_size", self.batch_size, 1))
         settle("shuffle", checks.flag("shuffle", self.shuffle))
-        settle("key", _default_key() if self.key is None else checks.key(self.key))
+        key = _default_key(jax.default_prng_impl.value) if self.key is None else self.key
+        settle("key", checks.key(key))
         settle("stop", Stop() if self.stop is None else _record("stop", self.stop, Stop))
         if self.plateau is not None:
             _record("plateau", self.plateau, Plateau)
@@ -211,9 +212,9 @@ class Plan:
 
 
 @cache
-def _default_key() -> Array:
+def _default_key(kind: str) -> Array:
     """Made once: a seed takes as long as ten steps of a small network."""
-    return jax.random.key(0)
+    return jax.random.key(0, impl=kind)
 
 
 # ---- kinds ----

@@ -76,7 +76,7 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
             "optimizer_state is not of this optimizer and network: give that of a result of fit "
             "with the same optimizer, clip_norm and sizes, or leave it out"
         )
-    return jax.device_put(given)
+    return jax.tree.map(jnp.asarray, given)  # copies of what the caller may change
 
 
 @partial(jax.jit, static_argnums=0)

@@ -62,7 +62,11 @@ def test_it_lies_in_the_users_folder_of_caches(tmp_path, as_before, monkeypatch)
 
 @pytest.mark.parametrize(
     ("directory", "error", "said"),
-    [(3, TypeError, "must be a path"), (__file__, ValueError, "not a file")],
+    [
+        (3, TypeError, "must be a path"),
+        (__file__, ValueError, "not a file"),
+        (f"{__file__}/within", OSError, "Not a directory: give keep_compiled another directory"),
+    ],
 )
 def test_what_is_no_directory_is_refused(directory, error, said):
     with pytest.raises(error, match=said):
