@@ -1,7 +1,7 @@
 """Precision: the dtype of several numbers together and of sums, and the digits of products."""
 
 from collections.abc import Callable
-from functools import reduce, wraps
+from functools import cache, reduce, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -25,6 +25,7 @@ def common(*dtypes: Any) -> Any:
         return reduce(jnp.promote_types, dtypes)
 
 
+@cache
 def wide(dtype: Any) -> Any:
     """The dtype that sums are taken in, float32 at least: in bfloat16 long ones stop growing.
 

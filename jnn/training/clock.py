@@ -3,12 +3,13 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-import jax
 import numpy as np
 
 from jnn.interrupts import Interrupt
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass
@@ -17,19 +18,20 @@ class Clock:
 
     compile_seconds: float = 0.0
     earlier: float = 0.0  # of this run before `started`
-    started: float = dataclasses.field(default_factory=time.perf_counter)
+    started: float = np.inf
 
     def seconds(self) -> float:
         """How long the run has been running."""
         return self.earlier + max(0.0, time.perf_counter() - self.started)
 
-    def compile(self, run: Callable[[], Any], interrupt: Interrupt) -> None:
-        """Compile the run by calling it with zero epochs."""
+    def start(self, run: Callable[[], T], interrupt: Interrupt) -> T:
+        """Call what is compiled, unless it was, and then runs by itself."""
         start = time.perf_counter()
         with interrupt.held():
-            jax.block_until_ready(run())
-        self.compile_seconds = time.perf_counter() - start
+            result = run()
         self.started = time.perf_counter()
+        self.compile_seconds = self.started - start
+        return result
 
     def stop(self) -> None:
         """Running is over."""

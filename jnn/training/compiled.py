@@ -39,6 +39,7 @@ def run(
     validation: Rows | None,
     order: Any,
     n: Any,
+    steps_an_epoch: Any,
     length: Length,
     rows: int,
     epochs: Any,
@@ -48,33 +49,40 @@ def run(
     Args:
       data: n rows, and what they are filled up with.
       order: (R, rows of data), the examples in the order in which epoch i visits them, those that
-        count first; None where every step takes all.
+        count first; None where that is the order of the data.
       n, length: how many count.
+      steps_an_epoch: of minibatches.
       rows: R, the most epochs of one call.
       epochs: how many of them, at most R.
     Returns:
       The state then, and (R, names) numbers of `history_names`.
     """
-    size = settings.size
-    count = 1 if order is None else -(-n // size)
     if length.filled and data.weights is None:
         there = jnp.arange(len(data.x)) < n
         every = data._replace(weights=there.astype(wide(data.x.dtype)))
     else:
         every = data
+    size = settings.size
+    most = -(-len(data.x) // size) if size else 1
 
-    def batch(visits: Array | None, i: Array, state: State, sums: Sums) -> Batch:
+    def batch(visits: Array | None, i: Array, before: Array | None) -> Batch:
         """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
-        if visits is None:
+        if not size:
             return Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
-        index = lax.dynamic_slice(visits, (i * size,), (size,))
-        weights = None if data.weights is None else data.weights[index]
-        share: Any = size
-        if not length.even:
-            there = (i * size + jnp.arange(size) < n).astype(wide(data.x.dtype))
-            weights = there if weights is None else there * weights
-            share = jnp.minimum(size, n - i * size).astype(there.dtype)
-        return Batch(Rows(data.x[index], data.y[index], weights), share, steps.before(state, sums))
+        first = start = i * size
+        if visits is None:  # the last minibatch begins where its rows are there
+            start = jnp.minimum(first, len(data.x) - size)
+            rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
+        else:
+            index = lax.dynamic_slice(visits, (start,), (size,))
+            rows = jax.tree.map(lambda a: a[index], data)
+        if length.even:
+            return Batch(rows, size, before)
+        place = start + jnp.arange(size)
+        there = ((first <= place) & (place < n)).astype(wide(data.x.dtype))
+        weights = there if rows.weights is None else there * rows.weights
+        share = jnp.minimum(size, n - first).astype(there.dtype)
+        return Batch(rows._replace(weights=weights), share, before)
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
@@ -82,12 +90,14 @@ def run(
         if visits is not None and not length.even:
             visits = jnp.pad(visits, (0, size))  # for the last minibatch
 
-        def step(i: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
-            return steps.step(settings, knobs, *carry, batch(visits, i, *carry))
+        def examples(i: Array, state: State, before: Array | None) -> tuple[State, Batch]:
+            return state, batch(visits, i, before)
 
-        new, sums = lax.fori_loop(0, count, step, (old, Sums.none(state.memory.dtype)))
+        none = Sums.none(state.memory.dtype)
+        count = steps_an_epoch if size else 1
+        new, sums = steps.walk(settings, knobs, old, none, count, most, examples)
         new, row = steps.finish(settings, knobs, old, new, sums, every, None, validation)
-        return i + 1, new, history.at[i].set(row)
+        return i + 1, new, lax.dynamic_update_index_in_dim(history, row, i, 0)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
         i, state, _ = carry
@@ -113,22 +123,18 @@ def block_steps(
     those of the batch included.
     """
 
-    def step(i: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
-        state, sums = carry
+    def examples(i: Array, state: State, before: Array | None) -> tuple[State, Batch]:
         rows = jax.tree.map(lambda a: a[i], block)
         seen = Seen(*state.seen)
-        examples = jnp.sum(rows.weights > 0).astype(state.seen.dtype)
+        there = jnp.sum(rows.weights > 0).astype(state.seen.dtype)
         seen = seen._replace(
-            weights=seen.weights + jnp.sum(rows.weights), examples=seen.examples + examples
+            weights=seen.weights + jnp.sum(rows.weights), examples=seen.examples + there
         )
         mean = seen.weights / seen.examples if knobs.mean_weight is None else knobs.mean_weight
-        share = (examples * mean).astype(examples.dtype)
-        state = state._replace(seen=jnp.stack(seen))
-        return steps.step(
-            settings, knobs, state, sums, Batch(rows, share, steps.before(state, sums))
-        )
+        share = (there * mean).astype(there.dtype)
+        return state._replace(seen=jnp.stack(seen)), Batch(rows, share, before)
 
-    return lax.fori_loop(0, count, step, (state, sums))
+    return steps.walk(settings, knobs, state, sums, count, len(block.x), examples)
 
 
 @partial(jax.jit, static_argnames="settings")
@@ -140,9 +146,9 @@ def losses_again(
 
     def step(i: Array, sums: Sums) -> Sums:
         rows = jax.tree.map(lambda a: a[i], block)
-        batch = Batch(rows, 1, None)
-        _, (total, _) = objective.value(settings, knobs, params, batch, None)
-        return sums.plus(total=total, weight=jnp.sum(rows.weights))
+        _, (total, _) = objective.value(settings, knobs, params, Batch(rows, 1, None), None)
+        weight, nothing = jnp.sum(rows.weights).astype(total.dtype), jnp.zeros_like(total)
+        return sums.plus(jnp.stack([total, weight, nothing, nothing]), 1)
 
     return lax.fori_loop(0, count, step, sums)
 

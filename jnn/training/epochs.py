@@ -17,8 +17,9 @@ from jnn.training.sums import Sums
 
 _ORDER_ENTRIES = 2**16  # of the visiting order handed to the device at once: 256 KiB
 _LOOK_SECONDS = 0.2  # how long the device runs between two looks of the host
-# examples × parameters in the first chunk, before the speed is known: some hundredths of a second
-_FIRST_CHUNK = 2**24
+# before the speed is known, it is taken to be this, of a small network on one core
+_SECONDS_A_LAYER = 5e-6  # of a step
+_SECONDS_A_NUMBER = 1e-10  # of an example
 
 
 def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
@@ -29,15 +30,16 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
         validation = None if validation is None else filled_up(validation, weights=True)
     size = run.settings.size or n
     length = Length(filled=len(data.x) > n, even=n % size == 0)
-    data, validation = jax.device_put((data, validation))  # no-one else has a view of them
     run.first = data
     orders = _Orders(run, n, len(data.x))
 
+    steps = -(-n // size)
+    rows = (data, validation)
+
     def run_chunk(order: Any, count: int) -> tuple[State, Any]:
         return compiled.run(
-            run.settings, run.state, run.knobs, data, validation, order, n, length, orders.rows,
-            count,
-        )  # fmt: skip
+            run.settings, run.state, run.knobs, *rows, order, n, steps, length, orders.rows, count
+        )
 
     def next_count(done: int, chunk: int) -> int:
         count = min(orders.rows, run.plan.epochs - done, chunk)
@@ -45,24 +47,37 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
             count = min(count, every - done % every)
         return max(count, 0)
 
-    numbers = sum(leaf.size for leaf in jax.tree.leaves(run.state.params))
-    chunk = max(1, _FIRST_CHUNK // (n * numbers))
+    chunk = max(1, int(_LOOK_SECONDS / _expected_seconds(run, n, steps)))
     count = next_count(run.done, chunk)
     order = orders.draw(count)
-    run.clock.compile(lambda: run_chunk(order, 0), run.interrupt)
     with run.monitored() as bar:
         if run.done < run.plan.epochs:
             run.stop_early()
         while run.done < run.plan.epochs and not run.stopped:
             before = run.clock.seconds()
-            run.state, history = run_chunk(order, count)
+            start = partial(run_chunk, order, count)
+            compiles = not run.clock.compile_seconds
+            run.state, history = run.clock.start(start, run.interrupt) if compiles else start()
             following = next_count(run.done + count, chunk)
-            order = orders.draw(following)  # while the device is busy
-            epoch, history = jax.device_get((run.state.epoch, history))
+            # while the device is busy
+            order = orders.draw(following)
+            if following:  # the first chunk takes them along; nobody else has a view of them
+                rows = jax.device_put(rows)
+            epoch, history = int(run.state.epoch), np.asarray(history)
             rate = count / max(run.clock.seconds() - before, 1e-6)
             chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
-            run.look(bar, history, int(epoch) - run.done)
+            run.look(bar, history, epoch - run.done)
             count = following
+
+
+def _expected_seconds(run: Run, n: int, steps: int) -> float:
+    """What an epoch may take."""
+    layers = sum(stack.depth for stack in run.start)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(run.start))
+    evaluations = 1
+    if run.settings.full_batch:  # a search, or a Jacobian
+        evaluations = numbers if run.settings.least_squares else 10
+    return evaluations * (steps * layers * _SECONDS_A_LAYER + n * numbers * _SECONDS_A_NUMBER)
 
 
 class _Orders:
@@ -72,19 +87,20 @@ class _Orders:
         self.run = run
         self.n = n
         self.rows = max(1, min(_ORDER_ENTRIES // length, 4096))
-        self.in_order = self.unshuffled = None
-        if run.settings.size:  # where a step takes all, the order does not matter
-            self.in_order = np.tile(np.arange(length, dtype=np.int32), (self.rows, 1))
-            self.unshuffled = jax.device_put(self.in_order)
+        # where a step takes all, the order does not matter; dropout knows examples by their place
+        shuffled = run.settings.size and (run.plan.shuffle or run.plan.dropout_rate)
+        rows = self.rows if shuffled else 0
+        self.in_order = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
 
-    def draw(self, count: int) -> Any:
+    def draw(self, count: int) -> np.ndarray | None:
         """Orders of so many epochs; for a checkpoint the generator is kept as it was before."""
-        generator = self.run.generator
-        self.run.generator_state = generator.bit_generator.state
-        if self.in_order is None or not self.run.plan.shuffle:
-            return self.unshuffled
+        if not len(self.in_order):
+            return None
         order = self.in_order.copy()
-        order[:count, : self.n] = generator.permuted(self.in_order[:count, : self.n], axis=1)
+        if self.run.plan.shuffle:
+            generator = self.run.generator
+            self.run.generator_state = generator.bit_generator.state
+            order[:count, : self.n] = generator.permuted(self.in_order[:count, : self.n], axis=1)
         return order
 
 
@@ -104,7 +120,8 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
                     if run.first is None:
                         run.first = jax.tree.map(lambda a: a[0], block)
                     if not run.clock.compile_seconds:
-                        run.clock.compile(partial(_nothing, run, block, validation), run.interrupt)
+                        start = partial(_nothing, run, block, validation)
+                        run.clock.start(start, run.interrupt)
                     run.state, new = compiled.block_steps(
                         run.settings, run.state, sums, run.knobs, block, count
                     )

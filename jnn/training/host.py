@@ -8,20 +8,19 @@ a generator that is carried, too.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jnn import callers, checks
+from jnn import callers
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.interrupts import Interrupt
 from jnn.params import Params
-from jnn.training import progress, stopping
+from jnn.training import objective, progress, stopping
 from jnn.training.clock import Clock
 from jnn.training.options import Plan, Settings
 from jnn.training.result import Fit
@@ -54,6 +53,7 @@ class Run:
         self.plan = plan
         self.settings = settings
         self.knobs = plan.knobs()
+        self.start = params
         self.state = begin(settings, params, plan.optimizer_state)
         self.names = names
         self.identity = identity
@@ -65,9 +65,13 @@ class Run:
         self.first: Any = None  # rows that the first step saw, to say why a run diverged at once
         self.within_epoch = False  # whether a stream was stopped there
         self.clock = Clock()
-        self.generator = host_generator(checks.key(plan.key))  # of the orders of visits …
-        self.generator_state = self.generator.bit_generator.state  # … before some were drawn ahead
+        self.generator_state: Any = None  # before some orders were drawn ahead; None: as it is
         self.written = time.perf_counter()
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """Of the orders of visits."""
+        return host_generator(self.plan.key)
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, where there is one."""
@@ -81,16 +85,18 @@ class Run:
             names=self.names,
             watched=self.settings.watch,
         )
-        found = checkpoints.latest(checkpoint, self.state, self.identity, check)
+        found = checkpoints.latest(checkpoint, _with_best(self.state), self.identity, check)
         if found is None:
             return
         columns = [found.history[name] for name in dict.fromkeys(self.names)]
         columns = [column.reshape(found.epoch, -1) for column in columns]
-        self.state = found.tree
+        memory = Memory(*found.tree.memory)._replace(previous=found.history["loss"][-1])
+        best = found.tree.best if self.settings.monitors else None
+        self.state = found.tree._replace(memory=np.asarray(memory, self.state.memory.dtype), best=best)
         self.history = [np.concatenate(columns, axis=1)]
         self.done = self.resumed = found.epoch
         self.clock.earlier = found.record["seconds"]
-        self.generator_state = self.generator.bit_generator.state = found.record["generator"]
+        self.generator.bit_generator.state = found.record["generator"]
         self._judge_anew()
 
     @contextmanager
@@ -139,6 +145,7 @@ class Run:
         leaves = jax.device_get(jax.tree.leaves(self.state.params))
         if not all(np.isfinite(leaf).all() for leaf in leaves):
             self.state = old
+        self.state = self.state._replace(best=_with_best(old).best)
         if self.done > self.resumed:
             self.write(old)
 
@@ -150,31 +157,26 @@ class Run:
         now = time.perf_counter()
         due = checkpoint.due(self.done, now - self.written)
         if due or self.stopped or self.done >= self.plan.epochs:
-            record = {"seconds": self.clock.seconds(), "generator": self.generator_state}
+            generator = self.generator_state or self.generator.bit_generator.state
+            record = {"seconds": self.clock.seconds(), "generator": generator}
             self.written = now
             try:
                 checkpoints.write(
-                    checkpoint, self.done, state, self.identity, record, self._columns()
+                    checkpoint, self.done, _with_best(state), self.identity, record, self._columns()
                 )
             except OSError as error:  # a full disk: what was trained for hours is not lost for it
                 callers.warn(f"{error}; the run goes on, and tries again when it is due")
 
     def result(self) -> Fit:
         """What was reached so far."""
-        memory = Memory(*jax.device_get(self.state.memory))
+        memory = Memory(*np.asarray(self.state.memory))
         diverged = self.stopped == "diverged"
         best_epoch = self.done - int(diverged) - int(memory.since_best)
         at_the_end = best_epoch == self.done and not self.within_epoch
-        found: Any = (
-            self.state.params,
-            None if at_the_end else self.state.best,
-            self.state.optimizer,
-        )
-        if self.settings.packing is not None:
-            found = jax.device_put(self.settings.packing.restore_state(jax.device_get(found)))
-        last, best, optimizer_state = found
-        last = self._in_its_dtype(last)
-        best = last if at_the_end else self._in_its_dtype(best)
+        best = None if at_the_end else _with_best(self.state).best
+        found = (self.state.params, best, self.state.optimizer)
+        last, best, optimizer_state = _restored(self.settings, found)
+        best = last if at_the_end else best
         restores_best = self.plan.patience is not None and best_epoch > 0
         return Fit(
             params=best if restores_best else last,
@@ -188,10 +190,6 @@ class Run:
             resumed=self.resumed,
             optimizer_state=optimizer_state,
         )
-
-    def _in_its_dtype(self, params: Params) -> Params:
-        """Halves are updated in float32."""
-        return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), params)
 
     def _columns(self) -> dict[str, np.ndarray]:
         """The history so far: (epochs,) a name, and (epochs, N) for what is watched."""
@@ -217,12 +215,27 @@ class Run:
         losses = np.append(stopping.NO_LOSS, columns["loss"])
         rules = stopping.holding(
             self.knobs.limits,
-            since_best=Memory(*jax.device_get(self.state.memory)).since_best,
+            since_best=Memory(*np.asarray(self.state.memory)).since_best,
             monitored=columns.get("validation_loss", columns["loss"])[-1],
             loss=losses[-1],
             previous=losses[-2],
             gradient=columns["gradient_norm"][-1],
         )
         if not any(rules.values()):
-            self.state = self.state._replace(reason=jnp.zeros_like(self.state.reason))
+            self.state = self.state._replace(reason=np.int32(0))
             self.stopped = None
+
+
+def _with_best(state: State) -> State:
+    """The state with the best parameters: the last, where no loss is monitored."""
+    return state if state.best is not None else state._replace(best=state.params)
+
+
+@partial(jax.jit, static_argnums=0)
+def _restored(settings: Settings, found: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """The last parameters, the best and the optimizer's state, of a network again."""
+    *params, optimizer = found
+    if settings.packing is not None:
+        optimizer = settings.packing.restore_state(optimizer)
+    last, best = (p if p is None else objective.restored(settings, p) for p in params)
+    return last, best, optimizer

@@ -34,7 +34,7 @@ Progress: TypeAlias = bool | Callable[..., Any] | None
 class Settings(NamedTuple):
     """What the program is made for; hashable, a static argument."""
 
-    packing: Packing | None  # of small parameters in one vector; None keeps them as a tree
+    packing: Packing | None  # of small parameters in one vector; None keeps all as a tree
     loss: Any  # a name, a function of one example, or a `Loss`
     metrics: tuple[Any, ...]  # names or functions
     watch: tuple[str, ...]  # names of `diagnostics.WATCHES`
@@ -46,6 +46,7 @@ class Settings(NamedTuple):
     method: Method
     dtype: np.dtype  # of the parameters; halves are updated in float32
     looks_back: bool  # whether rules look at the training loss: that after the epoch, then
+    monitors: bool  # whether a loss is monitored: the best parameters are kept, then
 
 
 class Knobs(NamedTuple):
@@ -182,7 +183,7 @@ class Plan:
         """What the program of a network is made for, with steps of so many examples."""
         rule = self.rule
         return Settings(
-            packing=None if rule.by_layer else pack(params, in_order=rule.least_squares),
+            packing=None if rule.by_layer else pack(params, whole=rule.least_squares),
             loss=self.loss,
             metrics=self.metrics,
             watch=self.watch,
@@ -194,6 +195,7 @@ class Plan:
             method=self.method,
             dtype=np.dtype(params[0].w.dtype),
             looks_back=self.looks_back(validation),
+            monitors=validation or self.looks_back(validation),
         )
 
     def knobs(self) -> Knobs:

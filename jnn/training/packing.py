@@ -1,8 +1,8 @@
-"""Small networks' parameters as one vector: an update is one operation, not one for each array.
+"""Small arrays of parameters as one vector: an update is one operation, not one for each of them.
 
-Compiled for a CPU, every operation costs some tenths of a microsecond, however little it does: on
-the network 10-100-1 with Adam the step takes 5 µs in place of 8, and compiles in half the time.
-Large parameters stay a tree, because they would be copied on every step.
+Compiled for a CPU, every operation costs some tenths of a microsecond, however little it does, and
+some hundredths of a second to compile. Larger arrays stay as they are: a vector of them would be
+put together number by number at every step.
 """
 
 import math
@@ -17,60 +17,64 @@ import numpy as np
 from jnn.checks import Tree
 from jnn.params import Params
 
-# numbers; measured: at 7,500 the vector is as fast as the tree, at 550,000 ten times as slow
-LIMIT = 2**14
+LIMIT = 512  # numbers of an array that goes into the vector; measured: 100 gain, 1,000 lose
+
+
+class Packed(NamedTuple):
+    """A network's parameters, or what there is of each of them, as a run carries them."""
+
+    vector: Any  # the small arrays, one after the other
+    others: tuple[Any, ...]
 
 
 class Packing(NamedTuple):
-    """How a network's parameters lie in one vector; hashable."""
+    """How a network's parameters lie in it; hashable."""
 
     structure: Any
     shapes: tuple[tuple[int, ...], ...]
+    small: tuple[bool, ...]  # those in the vector
     swapped: tuple[bool, ...]  # matrices that lie as (n_in, n_out): long rows are faster
 
-    def flatten(self, params: Params) -> Any:
-        """All numbers, leaf after leaf."""
-        leaves = jax.tree.leaves(params)
-        pairs = zip(leaves, self.swapped, strict=True)
-        parts = [(leaf.swapaxes(-1, -2) if swap else leaf).ravel() for leaf, swap in pairs]
-        return _module(leaves[0]).concatenate(parts)
+    def flatten(self, params: Params) -> Packed:
+        """Each array in its place."""
+        leaves = [
+            leaf.swapaxes(-1, -2) if swap else leaf
+            for leaf, swap in zip(jax.tree.leaves(params), self.swapped, strict=True)
+        ]
+        pairs = list(zip(leaves, self.small, strict=True))
+        vector = _module(leaves[0]).concatenate([leaf.ravel() for leaf, small in pairs if small])
+        return Packed(vector, tuple(leaf for leaf, small in pairs if not small))
 
-    def restore(self, vector: Any) -> Params:
+    def restore(self, packed: Packed) -> Params:
         """The parameters again."""
-        ends = list(accumulate(math.prod(shape) for shape in self.shapes))
-        parts = _module(vector).split(vector, ends[:-1])
+        sizes = [math.prod(shape) for shape, small in zip(self.shapes, self.small, strict=True) if small]
+        parts = iter(_module(packed.vector).split(packed.vector, [*accumulate(sizes)][:-1]))
+        others = iter(packed.others)
         leaves = []
-        for part, shape, swap in zip(parts, self.shapes, self.swapped, strict=True):
-            if swap:
-                swapped = (*shape[:-2], shape[-1], shape[-2])
-                leaves.append(part.reshape(swapped).swapaxes(-1, -2))
-            else:
-                leaves.append(part.reshape(shape))
+        for shape, small, swap in zip(self.shapes, self.small, self.swapped, strict=True):
+            lies = (*shape[:-2], shape[-1], shape[-2]) if swap else shape
+            leaf = next(parts).reshape(lies) if small else next(others)
+            leaves.append(leaf.swapaxes(-1, -2) if swap else leaf)
         return jax.tree.unflatten(self.structure, leaves)
 
     def restore_state(self, state: Tree) -> Tree:
-        """Parameters or an optimizer's state, on the host, with networks in place of vectors."""
+        """Parameters or an optimizer's state, with networks in place of what is packed."""
 
-        def one(leaf: Any) -> Any:
-            return self.restore(leaf) if leaf.shape == (self.size,) else leaf
+        def one(part: Any) -> Any:
+            return self.restore(part) if isinstance(part, Packed) else part
 
-        return jax.tree.map(one, state)
+        return jax.tree.map(one, state, is_leaf=lambda part: isinstance(part, Packed))
 
     def flatten_state(self, state: Tree) -> Tree:
-        """The way back: vectors in place of the networks in an optimizer's state."""
+        """The way back: packed what is a network in an optimizer's state."""
 
         def is_network(part: Any) -> bool:
             return jax.tree.structure(part) == self.structure
 
         def one(part: Any) -> Any:
-            return self.flatten(jax.device_get(part)) if is_network(part) else part
+            return self.flatten(part) if is_network(part) else part
 
         return jax.tree.map(one, state, is_leaf=is_network)
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return sum(map(math.prod, self.shapes))
 
 
 def _module(array: Any) -> ModuleType:
@@ -78,20 +82,31 @@ def _module(array: Any) -> ModuleType:
     return np if isinstance(array, np.ndarray) else jnp
 
 
-def pack(params: Params, *, in_order: bool) -> Packing | None:
-    """The packing of small parameters on the default device; None for others.
+def pack(params: Params, *, whole: bool) -> Packing | None:
+    """The packing of parameters on the default device; None of others, and where it gains nothing.
 
     Args:
       params: of a network.
-      in_order: keep the order of `jax.flatten_util.ravel_pytree`, in which Jacobians are written.
+      whole: one vector of all, in the order of `jax.flatten_util.ravel_pytree`, in which Jacobians
+        are written.
     """
     leaves, structure = jax.tree.flatten(params)
-    # parameters that were put elsewhere, or spread over devices, stay as they are
-    here = jnp.zeros(()).devices()
-    if sum(leaf.size for leaf in leaves) > LIMIT or any(leaf.devices() != here for leaf in leaves):
-        return None
     shapes = tuple(leaf.shape for leaf in leaves)
-    return Packing(structure, shapes, tuple(not in_order and _widens(shape) for shape in shapes))
+    small = tuple(whole or leaf.size <= LIMIT for leaf in leaves)
+    # parameters that were put elsewhere, or spread over devices, stay as they are
+    here = {_default_device()}
+    if sum(small) < 2 or any(leaf.devices() != here for leaf in leaves):
+        return None
+    swapped = tuple(s and not whole and _widens(shape) for s, shape in zip(small, shapes, strict=True))
+    return Packing(structure, shapes, small, swapped)
+
+
+def _default_device() -> jax.Device:
+    """The one that a new array would lie on; to make one takes a third of a millisecond."""
+    asked = jax.config.jax_default_device  # one, a platform's name, or None
+    if isinstance(asked, jax.Device):
+        return asked
+    return jax.local_devices(backend=asked)[0]
 
 
 def _widens(shape: tuple[int, ...]) -> bool:

@@ -35,12 +35,13 @@ def check_start(params: Thing) -> Params:
     >>> start = check_start(jnn.from_layers([(1.0, 0.0)]))
     """
     params = as_arrays(params)
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(params)):
+    leaves = jax.tree.leaves(params)
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
         raise TypeError(
             "params are traced, but fit compiles itself and looks at its data: call it outside of "
             "jit, grad and vmap"
         )
-    if not all(np.isfinite(leaf).all() for leaf in jax.device_get(jax.tree.leaves(params))):
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves):
         raise ValueError(
             "params hold NaN or infinity before any step: draw them anew, or load a finite state"
         )

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array
 
 from jnn.checks import Tree
 from jnn.params import Params
@@ -19,14 +18,14 @@ from jnn.training.options import Settings
 class State(NamedTuple):
     """All that is carried from epoch to epoch, and what a checkpoint holds."""
 
-    params: Any  # a tree, or a vector, as `Settings.packing` says
+    params: Any  # of the network, or `Packed`, as `Settings.packing` says
     optimizer: Any
-    step: Array  # updates so far
-    epoch: Array  # epochs begun so far, one that diverged included
-    reason: Array  # a `stopping.Reason`
-    memory: Array  # a `stopping.Memory` as one vector
-    seen: Array  # a `Seen` as one vector
-    best: Any  # parameters of the best epoch
+    step: Any  # updates so far
+    epoch: Any  # epochs begun so far, one that diverged included
+    reason: Any  # a `stopping.Reason`
+    memory: Any  # a `stopping.Memory` as one vector
+    seen: Any  # a `Seen` as one vector
+    best: Any  # parameters of the best epoch, where a loss is monitored, or else None
 
 
 class Seen(NamedTuple):
@@ -46,26 +45,33 @@ def begin(settings: Settings, params: Params, optimizer_state: Tree = None) -> S
     """
     zero: Any = np.int32(0)  # the first call moves them all to the device
     dtype = wide(settings.dtype)
-    memory: Any = np.asarray(stopping.START, dtype)
     p: Any = params
     if dtype != settings.dtype:  # a half's steps would round to nothing, or its ε to 0
         p = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     if settings.packing is not None:
-        p = settings.packing.flatten(jax.device_get(p))
-    nothing: Any = np.zeros(len(Seen._fields), dtype)
+        p = settings.packing.flatten(jax.tree.map(np.asarray, p))
     state = _init(settings.optimizer, p)
     step = zero
     if optimizer_state is not None:
         state = _taken_up(settings, optimizer_state, state)
         counts = optax.tree.get_all_with_path(state, "count")  # schedules go on from there
         step = jnp.asarray(counts[0][1], jnp.int32).reshape(-1)[0] if counts else zero
-    return State(p, state, step, zero, zero, memory, nothing, p)
+    return State(
+        params=p,
+        optimizer=state,
+        step=step,
+        epoch=zero,
+        reason=zero,
+        memory=np.asarray(stopping.START, dtype),
+        seen=np.zeros(len(Seen._fields), dtype),
+        best=p if settings.monitors else None,
+    )
 
 
 def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
     """A state that was handed out, as the run keeps it."""
     if settings.packing is not None:
-        given = settings.packing.flatten_state(given)
+        given = settings.packing.flatten_state(jax.tree.map(np.asarray, given))
 
     def kinds(tree: Tree) -> list[Any]:
         return [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)]

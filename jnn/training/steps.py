@@ -1,12 +1,12 @@
 """One step of a run, and the end of an epoch: the same for rows in memory and for a stream."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jax import Array, lax
 
 from jnn import losses, metrics
 from jnn.checks import Tree
@@ -21,16 +21,49 @@ from jnn.training.stopping import Memory, Reason
 from jnn.training.sums import Sums
 
 
-def before(state: State, sums: Sums) -> Array:
+def walk(
+    settings: Settings,
+    knobs: Knobs,
+    state: State,
+    sums: Sums,
+    count: Any,
+    most: int,
+    batch: Callable[[Array, State, Array | None], tuple[State, Batch]],
+) -> tuple[State, Sums]:
+    """So many steps of an epoch.
+
+    Args:
+      settings, knobs: of the run.
+      state: before them.
+      sums: over the steps of the epoch before them.
+      count, most: how many steps, at most so many.
+      batch: from i, the state and `Batch.before` to the state and the examples of step i.
+    """
+    # each step's terms are written down and added up at the end, which costs a step the least
+    terms = jnp.zeros((most, 4), state.memory.dtype)
+    so_far = None if losses.is_mean(losses.resolve(settings.loss)) else sums.values[:2]
+
+    def one(i: Array, carry: Any) -> Any:
+        old, so_far, terms = carry
+        state, examples = batch(i, old, None if so_far is None else _before(old, so_far))
+        state, new = step(settings, knobs, state._replace(step=old.step + i), examples)
+        so_far = None if so_far is None else so_far + new[:2]
+        terms = lax.dynamic_update_index_in_dim(terms, new, i, 0)
+        return state._replace(step=old.step), so_far, terms
+
+    state, _, terms = lax.fori_loop(0, count, one, (state, so_far, terms))
+    state = state._replace(step=state.step + count)
+    return state, sums.plus(jnp.sum(terms, axis=0), count)
+
+
+def _before(state: State, so_far: Array) -> Array:
     """(2,), Σ w ℓ and Σ w over the epoch before, in the first epoch over its steps so far."""
     seen = Seen(*state.seen)
-    return jnp.where(seen.weight > 0, jnp.stack([seen.loss, seen.weight]), sums.values[:2])
+    return jnp.where(seen.weight > 0, jnp.stack([seen.loss, seen.weight]), so_far)
 
 
-def step(
-    settings: Settings, knobs: Knobs, state: State, sums: Sums, batch: Batch
-) -> tuple[State, Sums]:
-    """One update, p ← p + η · update(∂ℓ/∂p)."""
+def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[State, Array]:
+    """One update, p ← p + η · update(∂ℓ/∂p), and (4,) Σ w ℓ, Σ w, Ω and ‖∂ℓ/∂p‖."""
     key = None if knobs.dropout is None else jax.random.fold_in(knobs.key, state.step)
 
     def value_of(p: Tree) -> Array:
@@ -57,36 +90,35 @@ def step(
             **extra,
         )
         rate = _rate(settings, knobs, state)
-        scale = Memory(*state.memory).scale if rate is None else rate
-        updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+        if rate is None and knobs.limits.cut is not None:
+            rate = Memory(*state.memory).scale
+        if rate is not None:
+            updates = jax.tree.map(lambda u: (rate * u).astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
     x, _, weights = batch.rows
-    sums = sums.plus(
-        total=batch.share * parts.mean,
-        weight=len(x) if weights is None else jnp.sum(weights),
-        penalty=parts.penalty,
-        norm=_norm(settings, gradient),
-        steps=1,
-    )
-    return state._replace(params=params, optimizer=optimizer, step=state.step + 1), sums
+    weight = len(x) if weights is None else jnp.sum(weights)
+    terms = [batch.share * parts.mean, weight, parts.penalty, _norm(gradient)]
+    terms = jnp.stack([jnp.asarray(term, state.memory.dtype) for term in terms])
+    return state._replace(params=params, optimizer=optimizer, step=state.step + 1), terms
 
 
-def _norm(settings: Settings, gradient: Tree) -> Array:
-    if settings.packing is None:
-        return optax.tree.norm(gradient)
-    return jnp.sqrt(jnp.vdot(gradient, gradient))
+def _norm(gradient: Tree) -> Array:
+    """‖∂ℓ/∂p‖; a product with itself is the fastest sum of squares."""
+    return jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(gradient)))
 
 
 def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
     """The learning rate, cuts included; None where the optimizer has its own."""
     rate = knobs.rate if settings.schedule is None else settings.schedule(state.step)
-    return None if rate is None else rate * Memory(*state.memory).scale
+    if rate is None or knobs.limits.cut is None:
+        return rate
+    return rate * Memory(*state.memory).scale
 
 
-def _still(settings: Settings, old: State, new: State) -> Array | bool:
+def _still(settings: Settings, old: State, new: State) -> Array | None:
     """Whether an epoch has changed nothing where all epochs do the same: nor will a later one."""
     if not settings.full_batch:
-        return False
+        return None
     before, after = ((state.params, state.optimizer) for state in (old, new))
     same = jax.tree.map(lambda a, b: jnp.all(a == b), before, after)
     return jnp.all(jnp.stack(jax.tree.leaves(same)))
@@ -113,43 +145,47 @@ def finish(
       validation: rows.
     """
     _, _, penalty, norms, steps = sums.values
-    whole = losses.resolve(settings.loss).finish
-    loss = whole(sums.mean) + penalty / steps
+    whole = losses.resolve(settings.loss)
+    loss = whole.finish(sums.mean) + penalty / steps
     finite = jnp.isfinite(loss)
-    params = restored(settings, new.params)
+    at_the_end = restored(settings, new.params)
     gradient = norms / steps
     row = {"gradient_norm": gradient}
     if data is not None and (settings.metrics or settings.looks_back):
-        predictions = objective.predictions(settings, params, data.x)
-        row |= objective.measures(settings, params, predictions, data)
+        predictions = objective.predictions(settings, at_the_end, data.x)
+        row |= objective.measures(settings, at_the_end, predictions, data)
         if settings.looks_back:
-            loss = objective.whole(settings, knobs, params, predictions, data)
+            loss = objective.whole(settings, knobs, at_the_end, predictions, data)
     elif again is not None:
-        loss = whole(again.mean) + objective.penalised(knobs, params, again.mean)
+        loss = whole.finish(again.mean) + objective.penalised(knobs, at_the_end, again.mean)
     row["loss"] = loss
     monitored = loss if settings.looks_back else None
     if validation is not None:
-        predictions = objective.predictions(settings, params, validation.x)
+        predictions = objective.predictions(settings, at_the_end, validation.x)
         monitored = objective.measured_loss(settings, predictions, validation)
         row["validation_loss"] = monitored
-        row |= objective.measures(settings, params, predictions, validation, "validation_")
+        row |= objective.measures(settings, at_the_end, predictions, validation, "validation_")
     with jax.numpy_dtype_promotion("standard"):  # a schedule divides integers
         rate = _rate(settings, knobs, new)
     if rate is not None:
         row["learning_rate"] = rate
 
     finite &= jnp.isfinite(loss)
-    for leaf in jax.tree.leaves(new.params if wide(settings.dtype) == settings.dtype else params):
+    kept = new.params if wide(settings.dtype) == settings.dtype else at_the_end
+    for leaf in jax.tree.leaves(kept):
         finite &= jnp.all(jnp.isfinite(leaf))
     memory, improved, reason = stopping.judge(
         Memory(*old.memory), knobs.limits, loss, monitored, gradient, _still(settings, old, new)
     )
-    better = finite & improved
+    remembered = old.memory
+    if settings.monitors or knobs.limits.tolerance is not None:
+        remembered = jnp.where(finite, jnp.stack(memory).astype(old.memory.dtype), old.memory)
+    best = _chosen(finite & improved, new.params, old.best) if settings.monitors else None
     state = new._replace(
-        params=jax.tree.map(partial(jnp.where, finite), new.params, old.params),
-        best=jax.tree.map(partial(jnp.where, better), new.params, old.best),
-        memory=jnp.where(finite, jnp.stack(memory).astype(old.memory.dtype), old.memory),
-        seen=new.seen.at[:2].set(sums.values[:2]),
+        params=_chosen(finite, new.params, old.params),
+        best=best,
+        memory=remembered,
+        seen=new.seen if losses.is_mean(whole) else new.seen.at[:2].set(sums.values[:2]),
         reason=jnp.where(finite, reason, int(Reason.DIVERGED)),
         epoch=old.epoch + 1,
     )
@@ -159,8 +195,13 @@ def finish(
     columns = [jnp.stack([row[name].astype(loss.dtype) for name in names])]
     if settings.watch:
         watched: Any = data or validation  # a stream is watched on validation rows
-        columns += watch_layers(settings.watch, params, watched, settings.loss)
+        columns += watch_layers(settings.watch, at_the_end, watched, settings.loss)
     return state, jnp.concatenate([column.astype(loss.dtype) for column in columns])
+
+
+def _chosen(first: Array, a: Tree, b: Tree) -> Tree:
+    """a or b: one copy, where `jnp.where` would be compiled for every array."""
+    return lax.cond(first, lambda a, b: a, lambda a, b: b, a, b)
 
 
 def history_names(

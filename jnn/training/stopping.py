@@ -104,16 +104,16 @@ class Plateau:
 
 
 class Limits(NamedTuple):
-    """What ends a run before its last epoch, as numbers; the defaults never do."""
+    """What ends a run before its last epoch, as numbers; None leaves a rule out."""
 
-    patience: float = np.inf  # epochs without improvement of the monitored loss
+    patience: float | None = None  # epochs without improvement of the monitored loss
     min_improvement: float = 0.0  # what counts as one
-    target: float = -np.inf  # of the monitored loss
-    tolerance: float = -1.0  # relative change of the training loss from one epoch to the next
-    gradient: float = -1.0  # its norm
-    cut: float = 1.0  # a Plateau's factor, …
-    cut_patience: float = np.inf
-    cut_minimum: float = 0.0
+    target: float | None = None  # of the monitored loss
+    tolerance: float | None = None  # relative change of the training loss from epoch to epoch
+    gradient: float | None = None  # its norm
+    cut: float | None = None  # a Plateau's factor, …
+    cut_patience: float | None = None
+    cut_minimum: float | None = None
 
 
 def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
@@ -122,10 +122,10 @@ def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
     >>> limits(3, Stop(), None).patience
     3.0
     """
-    numbers: dict[str, Any] = {"min_improvement": stop.min_improvement}
-    optional = {"patience": patience}
-    optional |= {name: getattr(stop, name) for name in ("target", "tolerance", "gradient")}
-    numbers |= {name: value for name, value in optional.items() if value is not None}
+    numbers: dict[str, Any] = {"patience": patience}
+    numbers |= {
+        name: getattr(stop, name) for name in ("min_improvement", "target", "tolerance", "gradient")
+    }
     if plateau is not None:
         numbers |= {
             "cut": plateau.factor,
@@ -133,7 +133,7 @@ def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
             "cut_minimum": plateau.minimum,
         }
     # an integer would be another type to the compiler
-    return Limits(**{name: float(value) for name, value in numbers.items()})
+    return Limits(**{name: None if a is None else float(a) for name, a in numbers.items()})
 
 
 class Memory(NamedTuple):
@@ -160,17 +160,20 @@ def holding(
     >>> [reason.name for reason, holds in holding(Limits(target=1.0), **epoch).items() if holds]
     ['TARGET']
     """
-    change = abs(loss - previous)
-    settled = change <= limits.tolerance * abs(loss)
-    settled |= change <= limits.tolerance * abs(previous)
-    asked = limits.tolerance >= 0  # a loss that stays 0 changes by no more than −1 · 0
-    return {
-        Reason.GRADIENT: gradient <= limits.gradient,
+    rules = {}
+    if limits.gradient is not None:
+        rules[Reason.GRADIENT] = gradient <= limits.gradient
+    if limits.tolerance is not None:
+        change = abs(loss - previous)
+        settled = change <= limits.tolerance * abs(loss)
+        settled |= change <= limits.tolerance * abs(previous)
         # before the second epoch there is nothing to compare with
-        Reason.TOLERANCE: settled & asked & (previous < NO_LOSS),
-        Reason.PATIENCE: since_best >= limits.patience,
-        Reason.TARGET: monitored <= limits.target,
-    }
+        rules[Reason.TOLERANCE] = settled & (previous < NO_LOSS)
+    if limits.patience is not None:
+        rules[Reason.PATIENCE] = since_best >= limits.patience
+    if limits.target is not None:
+        rules[Reason.TARGET] = monitored <= limits.target
+    return rules
 
 
 def judge(
@@ -179,7 +182,7 @@ def judge(
     loss: Array,
     monitored: Array | None,
     gradient: Array,
-    still: Array | bool,
+    still: Array | None,
 ) -> tuple[Memory, Array, Array]:
     """Update the memory after a finite epoch; returns (memory, improved, reason).
 
@@ -189,34 +192,35 @@ def judge(
       loss: the training loss.
       monitored: None where no rule looks at it: then every epoch is the best so far.
       gradient: its norm.
-      still: whether neither this epoch nor any later one changes anything.
+      still: whether neither this epoch nor any later one changes anything; None: it may.
     """
-    if monitored is None:
-        monitored = jnp.full_like(loss, NO_LOSS)
-        improved = jnp.array(True)
-    else:
+    improved = jnp.array(True)
+    if monitored is not None:
         monitored = monitored.astype(loss.dtype)
         improved = monitored < memory.best - limits.min_improvement
-    since_best = jnp.where(improved, 0, memory.since_best + 1)
-    since_cut = jnp.where(improved, 0, memory.since_cut + 1)
-    cut = since_cut >= limits.cut_patience
-    smaller = jnp.maximum(memory.scale * limits.cut, limits.cut_minimum)
+        memory = memory._replace(
+            best=jnp.where(improved, monitored, memory.best),
+            since_best=jnp.where(improved, 0, memory.since_best + 1),
+            since_cut=jnp.where(improved, 0, memory.since_cut + 1),
+        )
+    if limits.cut is not None:
+        cut = memory.since_cut >= limits.cut_patience
+        smaller = jnp.maximum(memory.scale * limits.cut, limits.cut_minimum)
+        memory = memory._replace(
+            since_cut=jnp.where(cut, 0, memory.since_cut),
+            scale=jnp.where(cut, smaller, memory.scale),
+        )
+    reason = jnp.int32(Reason.RUNNING)
+    if still is not None:
+        reason = jnp.where(still, jnp.int32(Reason.CONVERGED), reason)
     rules = holding(
         limits,
-        since_best=since_best,
+        since_best=memory.since_best,
         monitored=monitored,
         loss=loss,
         previous=memory.previous,
         gradient=gradient,
     )
-    reason = jnp.where(still, jnp.int32(Reason.CONVERGED), jnp.int32(Reason.RUNNING))
     for rule, holds in rules.items():
         reason = jnp.where(holds, jnp.int32(rule), reason)
-    memory = Memory(
-        best=jnp.where(improved, monitored, memory.best),
-        since_best=since_best,
-        since_cut=jnp.where(cut, 0, since_cut),
-        scale=jnp.where(cut, smaller, memory.scale),
-        previous=loss,
-    )
-    return memory, improved, reason
+    return memory._replace(previous=loss), improved, reason

@@ -11,7 +11,7 @@ class Sums(NamedTuple):
 
     Of a long sum of float32 numbers alone, the later terms would be rounded away. Kahan 1965.
 
-    >>> sums = Sums.none(jnp.float32).plus(total=6.0, weight=2.0)
+    >>> sums = Sums.none(jnp.float32).plus(jnp.array([6.0, 2.0, 0.0, 0.0]), 1)
     >>> float(sums.mean)
     3.0
     """
@@ -28,15 +28,12 @@ class Sums(NamedTuple):
         """(5,), the sums."""
         return self.held[0]
 
-    def plus(
-        self, *, total: Any, weight: Any, penalty: Any = 0, norm: Any = 0, steps: Any = 0
-    ) -> "Sums":
-        """With one step's terms added."""
+    def plus(self, terms: Array, steps: Any) -> "Sums":
+        """With Σ w ℓ, Σ w, Σ Ω and Σ ‖∂ℓ/∂p‖ of some more steps, (4,)."""
         before, errors = self.held
-        terms = [jnp.asarray(a, before.dtype) for a in (total, weight, penalty, norm, steps)]
-        corrected = jnp.stack(terms) - errors
+        terms = jnp.append(terms.astype(before.dtype), jnp.asarray(steps, before.dtype))
+        corrected = terms - errors
         after = before + corrected
-        # one array is one operation of the program, two are three
         return Sums(jnp.stack([after, (after - before) - corrected]))
 
     @property
