@@ -56,8 +56,7 @@ def test_ctrl_c_at_any_moment(source, marker, seconds):
         if line.startswith(marker):
             break
     time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = ended_by_ctrl_c(process)
     if process.returncode == 0:  # it was within fit
         assert re.search(r"fitted interrupted \d+", out)
         assert out.endswith("done\n")
@@ -66,6 +65,25 @@ def test_ctrl_c_at_any_moment(source, marker, seconds):
         assert "fitted" not in out
         assert err.rstrip().endswith("KeyboardInterrupt")
         assert "Segmentation" not in err
+
+
+def ended_by_ctrl_c(process):
+    """What it wrote.
+
+    Python drops what is raised in a callback of its garbage collector, and JAX has such: a user
+    presses again, then.
+    """
+    try:
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            try:
+                return process.communicate(timeout=60)
+            except subprocess.TimeoutExpired as late:
+                said = late.stderr or b""
+                assert b"Exception ignored in: <function _xla_gc_callback" in said, said
+        raise AssertionError("Ctrl-C was dropped three times")
+    finally:
+        process.kill()
 
 
 def press():

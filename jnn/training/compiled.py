@@ -62,39 +62,21 @@ def run(
         every = data._replace(weights=there.astype(wide(data.x.dtype)))
     else:
         every = data
-    size = settings.size
-    most = -(-len(data.x) // size) if size else 1
-
-    def batch(visits: Array | None, i: Array, before: Array | None) -> Batch:
-        """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
-        if not size:
-            return Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
-        first = start = i * size
-        if visits is None:  # the last minibatch begins where its rows are there
-            start = jnp.minimum(first, len(data.x) - size)
-            rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
-        else:
-            index = lax.dynamic_slice(visits, (start,), (size,))
-            rows = jax.tree.map(lambda a: a[index], data)
-        if length.even:
-            return Batch(rows, size, before)
-        place = start + jnp.arange(size)
-        there = ((first <= place) & (place < n)).astype(wide(data.x.dtype))
-        weights = there if rows.weights is None else there * rows.weights
-        share = jnp.minimum(size, n - first).astype(there.dtype)
-        return Batch(rows._replace(weights=weights), share, before)
+    most = -(-len(data.x) // settings.size) if settings.size else 1
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
         visits = None if order is None else order[i]
         if visits is not None and not length.even:
-            visits = jnp.pad(visits, (0, size))  # for the last minibatch
+            visits = jnp.pad(visits, (0, settings.size))  # for the last minibatch
 
         def examples(i: Array, state: State, before: Array | None) -> tuple[State, Batch]:
-            return state, batch(visits, i, before)
+            if not settings.size:
+                return state, Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
+            return state, _minibatch(settings.size, data, visits, n, length, i, before)
 
         none = Sums.none(state.memory.dtype)
-        count = steps_an_epoch if size else 1
+        count = steps_an_epoch if settings.size else 1
         new, sums = steps.walk(settings, knobs, old, none, count, most, examples)
         new, row = steps.finish(settings, knobs, old, new, sums, every, None, validation)
         return i + 1, new, lax.dynamic_update_index_in_dim(history, row, i, 0)
@@ -111,6 +93,32 @@ def run(
     start: Any = (0, state, history)
     _, state, history = lax.while_loop(unfinished, epoch, start)
     return state, history
+
+
+def _minibatch(
+    size: int,
+    data: Rows,
+    visits: Array | None,
+    n: Any,
+    length: Length,
+    i: Array,
+    before: Array | None,
+) -> Batch:
+    """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
+    first = start = i * size
+    if visits is None:  # the last minibatch begins where its rows are there
+        start = jnp.minimum(first, len(data.x) - size)
+        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
+    else:
+        index = lax.dynamic_slice(visits, (start,), (size,))
+        rows = jax.tree.map(lambda a: a[index], data)
+    if length.even:
+        return Batch(rows, size, before)
+    place = start + jnp.arange(size)
+    there = ((first <= place) & (place < n)).astype(wide(data.x.dtype))
+    weights = there if rows.weights is None else there * rows.weights
+    share = jnp.minimum(size, n - first).astype(there.dtype)
+    return Batch(rows._replace(weights=weights), share, before)
 
 
 @partial(jax.jit, static_argnames="settings")

@@ -15,17 +15,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from jnn import callers
+from jnn import callers, checks
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.interrupts import Interrupt
 from jnn.params import Params
-from jnn.training import objective, progress, stopping
+from jnn.training import progress, stopping
 from jnn.training.clock import Clock
 from jnn.training.options import Plan, Settings
 from jnn.training.result import Fit
 from jnn.training.resuming import check_found
-from jnn.training.state import State, begin
+from jnn.training.state import State, begin, unpacked, with_best
 from jnn.training.stopping import Memory, Reason
 
 
@@ -71,7 +71,7 @@ class Run:
     @cached_property
     def generator(self) -> np.random.Generator:
         """Of the orders of visits."""
-        return host_generator(self.plan.key)
+        return host_generator(checks.key(self.plan.key))
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, where there is one."""
@@ -85,14 +85,19 @@ class Run:
             names=self.names,
             watched=self.settings.watch,
         )
-        found = checkpoints.latest(checkpoint, _with_best(self.state), self.identity, check)
+        found = checkpoints.latest(checkpoint, with_best(self.state), self.identity, check)
         if found is None:
             return
         columns = [found.history[name] for name in dict.fromkeys(self.names)]
         columns = [column.reshape(found.epoch, -1) for column in columns]
-        memory = Memory(*found.tree.memory)._replace(previous=found.history["loss"][-1])
-        best = found.tree.best if self.settings.monitors else None
-        self.state = found.tree._replace(memory=np.asarray(memory, self.state.memory.dtype), best=best)
+        # the earlier session may have had no rule to remember for
+        memory = Memory(*found.tree.memory)
+        if found.epoch:
+            memory = memory._replace(previous=found.history["loss"][-1])
+        self.state = found.tree._replace(
+            memory=np.asarray(memory, self.state.memory.dtype),
+            best=found.tree.best if self.settings.monitors else None,
+        )
         self.history = [np.concatenate(columns, axis=1)]
         self.done = self.resumed = found.epoch
         self.clock.earlier = found.record["seconds"]
@@ -145,7 +150,7 @@ class Run:
         leaves = jax.device_get(jax.tree.leaves(self.state.params))
         if not all(np.isfinite(leaf).all() for leaf in leaves):
             self.state = old
-        self.state = self.state._replace(best=_with_best(old).best)
+        self.state = self.state._replace(best=with_best(old).best)
         if self.done > self.resumed:
             self.write(old)
 
@@ -162,7 +167,7 @@ class Run:
             self.written = now
             try:
                 checkpoints.write(
-                    checkpoint, self.done, _with_best(state), self.identity, record, self._columns()
+                    checkpoint, self.done, with_best(state), self.identity, record, self._columns()
                 )
             except OSError as error:  # a full disk: what was trained for hours is not lost for it
                 callers.warn(f"{error}; the run goes on, and tries again when it is due")
@@ -173,9 +178,9 @@ class Run:
         diverged = self.stopped == "diverged"
         best_epoch = self.done - int(diverged) - int(memory.since_best)
         at_the_end = best_epoch == self.done and not self.within_epoch
-        best = None if at_the_end else _with_best(self.state).best
+        best = None if at_the_end else with_best(self.state).best
         found = (self.state.params, best, self.state.optimizer)
-        last, best, optimizer_state = _restored(self.settings, found)
+        last, best, optimizer_state = unpacked(self.settings, found)
         best = last if at_the_end else best
         restores_best = self.plan.patience is not None and best_epoch > 0
         return Fit(
@@ -224,18 +229,3 @@ class Run:
         if not any(rules.values()):
             self.state = self.state._replace(reason=np.int32(0))
             self.stopped = None
-
-
-def _with_best(state: State) -> State:
-    """The state with the best parameters: the last, where no loss is monitored."""
-    return state if state.best is not None else state._replace(best=state.params)
-
-
-@partial(jax.jit, static_argnums=0)
-def _restored(settings: Settings, found: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-    """The last parameters, the best and the optimizer's state, of a network again."""
-    *params, optimizer = found
-    if settings.packing is not None:
-        optimizer = settings.packing.restore_state(optimizer)
-    last, best = (p if p is None else objective.restored(settings, p) for p in params)
-    return last, best, optimizer

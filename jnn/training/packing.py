@@ -27,34 +27,41 @@ class Packed(NamedTuple):
     others: tuple[Any, ...]
 
 
+class Place(NamedTuple):
+    """How one array lies there."""
+
+    shape: tuple[int, ...]
+    small: bool  # in the vector
+    swapped: bool  # a matrix that lies there as (n_in, n_out): long rows are faster
+
+
 class Packing(NamedTuple):
     """How a network's parameters lie in it; hashable."""
 
     structure: Any
-    shapes: tuple[tuple[int, ...], ...]
-    small: tuple[bool, ...]  # those in the vector
-    swapped: tuple[bool, ...]  # matrices that lie as (n_in, n_out): long rows are faster
+    places: tuple[Place, ...]
 
     def flatten(self, params: Params) -> Packed:
         """Each array in its place."""
-        leaves = [
-            leaf.swapaxes(-1, -2) if swap else leaf
-            for leaf, swap in zip(jax.tree.leaves(params), self.swapped, strict=True)
-        ]
-        pairs = list(zip(leaves, self.small, strict=True))
-        vector = _module(leaves[0]).concatenate([leaf.ravel() for leaf, small in pairs if small])
-        return Packed(vector, tuple(leaf for leaf, small in pairs if not small))
+        vector, others = [], []
+        for leaf, place in zip(jax.tree.leaves(params), self.places, strict=True):
+            if place.small:
+                vector.append((leaf.swapaxes(-1, -2) if place.swapped else leaf).ravel())
+            else:
+                others.append(leaf)
+        return Packed(_module(vector[0]).concatenate(vector), tuple(others))
 
     def restore(self, packed: Packed) -> Params:
         """The parameters again."""
-        sizes = [math.prod(shape) for shape, small in zip(self.shapes, self.small, strict=True) if small]
-        parts = iter(_module(packed.vector).split(packed.vector, [*accumulate(sizes)][:-1]))
+        ends = list(accumulate(math.prod(place.shape) for place in self.places if place.small))
+        parts = iter(_module(packed.vector).split(packed.vector, ends[:-1]))
         others = iter(packed.others)
         leaves = []
-        for shape, small, swap in zip(self.shapes, self.small, self.swapped, strict=True):
-            lies = (*shape[:-2], shape[-1], shape[-2]) if swap else shape
-            leaf = next(parts).reshape(lies) if small else next(others)
-            leaves.append(leaf.swapaxes(-1, -2) if swap else leaf)
+        for shape, small, swapped in self.places:
+            leaf = next(parts) if small else next(others)
+            if swapped:
+                leaf = leaf.reshape(*shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
+            leaves.append(leaf.reshape(shape))
         return jax.tree.unflatten(self.structure, leaves)
 
     def restore_state(self, state: Tree) -> Tree:
@@ -91,22 +98,24 @@ def pack(params: Params, *, whole: bool) -> Packing | None:
         are written.
     """
     leaves, structure = jax.tree.flatten(params)
-    shapes = tuple(leaf.shape for leaf in leaves)
-    small = tuple(whole or leaf.size <= LIMIT for leaf in leaves)
     # parameters that were put elsewhere, or spread over devices, stay as they are
     here = {_default_device()}
+    small = [whole or leaf.size <= LIMIT for leaf in leaves]
     if sum(small) < 2 or any(leaf.devices() != here for leaf in leaves):
         return None
-    swapped = tuple(s and not whole and _widens(shape) for s, shape in zip(small, shapes, strict=True))
-    return Packing(structure, shapes, small, swapped)
+    places = [
+        Place(leaf.shape, is_small, is_small and not whole and _widens(leaf.shape))
+        for leaf, is_small in zip(leaves, small, strict=True)
+    ]
+    return Packing(structure, tuple(places))
 
 
-def _default_device() -> jax.Device:
+def _default_device() -> Any:
     """The one that a new array would lie on; to make one takes a third of a millisecond."""
-    asked = jax.config.jax_default_device  # one, a platform's name, or None
-    if isinstance(asked, jax.Device):
-        return asked
-    return jax.local_devices(backend=asked)[0]
+    config: Any = jax.config
+    asked = config.jax_default_device  # a device, a platform's name, or None
+    named = asked is None or isinstance(asked, str)
+    return jax.local_devices(backend=asked)[0] if named else asked
 
 
 def _widens(shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,7 @@ import optax
 from jnn.checks import Tree
 from jnn.params import Params
 from jnn.precision import wide
-from jnn.training import stopping
+from jnn.training import objective, stopping
 from jnn.training.options import Settings
 
 
@@ -88,3 +88,18 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
 @partial(jax.jit, static_argnums=0)
 def _init(optimizer: optax.GradientTransformation, p: Tree) -> Any:
     return optimizer.init(p)
+
+
+def with_best(state: State) -> State:
+    """The state with the best parameters: the last, where no loss is monitored."""
+    return state if state.best is not None else state._replace(best=state.params)
+
+
+@partial(jax.jit, static_argnums=0)
+def unpacked(settings: Settings, found: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """The last parameters, the best and the optimizer's state, of a network again."""
+    *params, optimizer = found
+    if settings.packing is not None:
+        optimizer = settings.packing.restore_state(optimizer)
+    last, best = (p if p is None else objective.restored(settings, p) for p in params)
+    return last, best, optimizer

@@ -109,7 +109,9 @@ def _norm(gradient: Tree) -> Array:
 
 def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
     """The learning rate, cuts included; None where the optimizer has its own."""
-    rate = knobs.rate if settings.schedule is None else settings.schedule(state.step)
+    rate = knobs.rate
+    if settings.schedule is not None:
+        rate = jnp.asarray(settings.schedule(state.step))
     if rate is None or knobs.limits.cut is None:
         return rate
     return rate * Memory(*state.memory).scale
@@ -170,20 +172,17 @@ def finish(
     if rate is not None:
         row["learning_rate"] = rate
 
-    finite &= jnp.isfinite(loss)
     kept = new.params if wide(settings.dtype) == settings.dtype else at_the_end
-    for leaf in jax.tree.leaves(kept):
-        finite &= jnp.all(jnp.isfinite(leaf))
+    finite &= jnp.isfinite(loss) & _all_finite(kept)
     memory, improved, reason = stopping.judge(
         Memory(*old.memory), knobs.limits, loss, monitored, gradient, _still(settings, old, new)
     )
     remembered = old.memory
     if settings.monitors or knobs.limits.tolerance is not None:
         remembered = jnp.where(finite, jnp.stack(memory).astype(old.memory.dtype), old.memory)
-    best = _chosen(finite & improved, new.params, old.best) if settings.monitors else None
     state = new._replace(
         params=_chosen(finite, new.params, old.params),
-        best=best,
+        best=_chosen(finite & improved, new.params, old.best) if settings.monitors else None,
         memory=remembered,
         seen=new.seen if losses.is_mean(whole) else new.seen.at[:2].set(sums.values[:2]),
         reason=jnp.where(finite, reason, int(Reason.DIVERGED)),
@@ -199,9 +198,13 @@ def finish(
     return state, jnp.concatenate([column.astype(loss.dtype) for column in columns])
 
 
+def _all_finite(tree: Tree) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
 def _chosen(first: Array, a: Tree, b: Tree) -> Tree:
     """a or b: one copy, where `jnp.where` would be compiled for every array."""
-    return lax.cond(first, lambda a, b: a, lambda a, b: b, a, b)
+    return lax.cond(first, lambda: a, lambda: b)
 
 
 def history_names(

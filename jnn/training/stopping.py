@@ -1,6 +1,7 @@
 """When a run stops, and when its learning rate is cut: one rule for device and host.
 
-All limits are numbers handed to the compiled program, so that another limit compiles nothing anew.
+All limits are numbers handed to the compiled program, so that another limit compiles nothing anew;
+a rule that was not asked for is not in the program.
 The loss that decides is called the monitored one: that on the validation data, or else the training
 loss.
 """
@@ -9,6 +10,7 @@ import dataclasses
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -103,17 +105,23 @@ class Plateau:
         checks.number("minimum", self.minimum, least=0, below=1)
 
 
+class Cut(NamedTuple):
+    """A `Plateau`, as numbers."""
+
+    factor: Any
+    patience: Any  # epochs
+    minimum: Any
+
+
 class Limits(NamedTuple):
     """What ends a run before its last epoch, as numbers; None leaves a rule out."""
 
-    patience: float | None = None  # epochs without improvement of the monitored loss
-    min_improvement: float = 0.0  # what counts as one
-    target: float | None = None  # of the monitored loss
-    tolerance: float | None = None  # relative change of the training loss from epoch to epoch
-    gradient: float | None = None  # its norm
-    cut: float | None = None  # a Plateau's factor, …
-    cut_patience: float | None = None
-    cut_minimum: float | None = None
+    patience: Any = None  # epochs without improvement of the monitored loss
+    min_improvement: Any = 0.0  # what counts as one
+    target: Any = None  # of the monitored loss
+    tolerance: Any = None  # relative change of the training loss from one epoch to the next
+    gradient: Any = None  # its norm
+    cut: Cut | None = None
 
 
 def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
@@ -122,18 +130,12 @@ def limits(patience: int | None, stop: Stop, plateau: Plateau | None) -> Limits:
     >>> limits(3, Stop(), None).patience
     3.0
     """
-    numbers: dict[str, Any] = {"patience": patience}
-    numbers |= {
-        name: getattr(stop, name) for name in ("min_improvement", "target", "tolerance", "gradient")
-    }
+    cut = None
     if plateau is not None:
-        numbers |= {
-            "cut": plateau.factor,
-            "cut_patience": plateau.patience,
-            "cut_minimum": plateau.minimum,
-        }
+        cut = Cut(plateau.factor, plateau.patience, plateau.minimum)
+    found = Limits(patience, stop.min_improvement, stop.target, stop.tolerance, stop.gradient, cut)
     # an integer would be another type to the compiler
-    return Limits(**{name: None if a is None else float(a) for name, a in numbers.items()})
+    return jax.tree.map(float, found)
 
 
 class Memory(NamedTuple):
@@ -204,8 +206,8 @@ def judge(
             since_cut=jnp.where(improved, 0, memory.since_cut + 1),
         )
     if limits.cut is not None:
-        cut = memory.since_cut >= limits.cut_patience
-        smaller = jnp.maximum(memory.scale * limits.cut, limits.cut_minimum)
+        cut = memory.since_cut >= limits.cut.patience
+        smaller = jnp.maximum(memory.scale * limits.cut.factor, limits.cut.minimum)
         memory = memory._replace(
             since_cut=jnp.where(cut, 0, memory.since_cut),
             scale=jnp.where(cut, smaller, memory.scale),
