@@ -33,6 +33,7 @@ CHAPTERS = {
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
     "memory": 0,  # what the machine can hold
     "shapes": 0,  # in annotations
+    "meshes": 1,  # that arrays lie on, with their layout in their types
     "padding": 0,  # of rows to lengths that programs share
     "draws": 1,  # random numbers for many layers at once
     "distributions": 2,  # of weights

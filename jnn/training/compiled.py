@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import PartitionSpec as P
 
 from jnn.data.rows import Rows
+from jnn.meshes import compiled, same
 from jnn.precision import wide
 from jnn.training import objective, steps
 from jnn.training.objective import Batch, restored
@@ -30,7 +32,9 @@ class Length(NamedTuple):
     even: bool  # whether all minibatches are as large
 
 
-@partial(jax.jit, static_argnames=("settings", "length", "rows"))
+@partial(
+    compiled, static=("settings", "length", "rows"), spread=lambda _, state, *__: (same(state), P())
+)
 def run(
     settings: Settings,
     state: State,
@@ -121,7 +125,7 @@ def _minibatch(
     return Batch(rows._replace(weights=weights), share, before)
 
 
-@partial(jax.jit, static_argnames="settings")
+@partial(compiled, static="settings", spread=lambda _, state, *__: (same(state), P()))
 def block_steps(
     settings: Settings, state: State, sums: Sums, knobs: Knobs, block: Rows, count: Any
 ) -> tuple[State, Sums]:
@@ -145,7 +149,7 @@ def block_steps(
     return steps.walk(settings, knobs, state, sums, count, len(block.x), examples)
 
 
-@partial(jax.jit, static_argnames="settings")
+@partial(compiled, static="settings")
 def losses_again(
     settings: Settings, state: State, sums: Sums, knobs: Knobs, block: Rows, count: Any
 ) -> Sums:
@@ -161,7 +165,7 @@ def losses_again(
     return lax.fori_loop(0, count, step, sums)
 
 
-@partial(jax.jit, static_argnames="settings")
+@partial(compiled, static="settings", spread=lambda _, old, *__: (same(old), P()))
 def finish(
     settings: Settings,
     old: State,

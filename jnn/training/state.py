@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 from jnn.checks import Tree
+from jnn.meshes import compiled
 from jnn.params import Params
 from jnn.precision import wide
 from jnn.training import objective, stopping
@@ -85,7 +86,7 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
     return jax.tree.map(jnp.asarray, given)  # copies of what the caller may change
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static="optimizer")
 def _init(optimizer: optax.GradientTransformation, p: Tree) -> Any:
     return optimizer.init(p)
 

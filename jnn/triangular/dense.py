@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 
 from jnn import activations
 from jnn.equality import by_value
+from jnn.meshes import compiled
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, layers, sizes
 from jnn.shapes import Float
@@ -70,7 +71,7 @@ def entries(params: Params) -> int:
     return rows * (rows + sum(stack.w.size + stack.b.size for stack in params))
 
 
-@partial(jax.jit, inline=True)
+@partial(compiled, inline=True)
 def assemble(params: Params, x: Float[Array, " n_0"]) -> LinearSystem:
     """`linear_system`, its input not checked; a ValueError where the system is too large."""
     if (count := entries(params)) > LIMIT:

@@ -9,6 +9,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jnn.checks import renamed
+from jnn.meshes import compiled, rows_of
 from jnn.outputs import mixing
 from jnn.params import Params, Stack, up_to_logits
 from jnn.shapes import Float
@@ -18,7 +19,7 @@ from jnn.triangular.method import AUTO, Method, check_method, chosen, filled
 from jnn.triangular.platforms import by_platform
 
 # inline: within a user's jit nothing is left of it
-compiled = partial(jax.jit, static_argnames="method", inline=True)
+of_method = partial(compiled, static="method", inline=True)
 OLD_NAMES = {"forward": "states=", "checkpoint_every": "recompute_every="}
 
 
@@ -89,7 +90,7 @@ def predict(
 # ---- unchecked, for those who have checked before ----
 
 
-@compiled
+@of_method
 def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Array, " n_N"]:
     """`forward`."""
     params, x = in_dtype(method, params, x)
@@ -100,7 +101,7 @@ def output(params: Params, x: Float[Array, " n_0"], method: Method) -> Float[Arr
     return read_out(params)(x)
 
 
-@compiled
+@partial(of_method, spread=lambda _, X, *__: rows_of(X))
 def batch_output(
     params: Params, X: Float[Array, "batch n_0"], method: Method
 ) -> Float[Array, "batch n_N"]:
@@ -116,12 +117,8 @@ def batch_output(
 
 
 def _countable(X: Array) -> bool:
-    """Whether a batch has a length (`jax.export` may give none) and lies on no explicit mesh.
-
-    Else rows can be neither counted nor added: each example goes by itself.
-    """
-    spread = any(axis is not None for axis in jax.typeof(X).sharding.spec)
-    return isinstance(X.shape[0], int) and not spread
+    """Whether a batch has a length; `jax.export` may give none: each example goes by itself."""
+    return isinstance(X.shape[0], int)
 
 
 def in_dtype(method: Method, params: Params, x: Array) -> tuple[Params, Array]:

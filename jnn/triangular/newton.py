@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 
 from jnn import activations
 from jnn.equality import by_value
+from jnn.meshes import compiled
 from jnn.params import Params, Stack, up_to_logits
 from jnn.shapes import Float
 from jnn.triangular import loops, parallel, substitution
@@ -66,7 +67,7 @@ def solve_states(params: Params, x: ArrayLike) -> tuple[Solution | None, ...]:
     return _solve_states(*check_batch(params, x))
 
 
-@jax.jit
+@compiled
 def _solve_states(params: Params, X: Array) -> tuple[Solution | None, ...]:
     solutions, x = [], X.T
     for stack in up_to_logits(params):

@@ -11,7 +11,6 @@ floats.
 """
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,12 +39,10 @@ def forward_substitution(
 ) -> tuple[Array, Array]:
     """dz and dx_N from dxₗ = Jₗ dxₗ₋₁ + δₗ ∘ rₗ."""
 
-    def solve(δ: Array, dx: Array, r: Array) -> tuple[Array, Array]:
-        after = affine_scan(jacobians(stack, δ), δ * r, dx, chunk=chunk)
-        before = jnp.concatenate([dx[None], after[:-1]])
-        return jnp.einsum("lij,lj->li", stack.w, before) + r, after[-1]
-
-    return _by_columns(solve, dx)(slopes(stack, done), dx, r)
+    δ = slopes(stack, done)
+    after = _affine_columns(_jacobians(stack, δ), δ * r, dx, chunk)
+    before = jnp.concatenate([dx[None], after[:-1]])
+    return jnp.einsum("lij,lj...->li...", stack.w, before) + r, after[-1]
 
 
 def back_substitution(
@@ -53,17 +50,28 @@ def back_substitution(
 ) -> tuple[Array, Array]:
     """μ and λ_0 from λₗ₋₁ = Jₗᵀ λₗ + Wₗᵀ gₗ."""
 
-    def solve(δ: Array, g: Array, λ: Array) -> tuple[Array, Array]:
-        J_T = jnp.swapaxes(jacobians(stack, δ), 1, 2)
-        W_T_g = jnp.einsum("lij,li->lj", stack.w, g)
-        before = affine_scan(J_T[::-1], W_T_g[::-1], λ, chunk=chunk)[::-1]  # λ_0, …, λ_{N−1}
-        return δ * jnp.concatenate([before[1:], λ[None]]) + g, before[0]
-
-    return _by_columns(solve, adjoint)(slopes(stack, done), g, adjoint)
+    δ = slopes(stack, done)
+    J_T = jnp.swapaxes(_jacobians(stack, δ), -1, -2)
+    W_T_g = jnp.einsum("lij,li...->lj...", stack.w, g)
+    before = _affine_columns(J_T[::-1], W_T_g[::-1], adjoint, chunk)[::-1]  # λ_0, …, λ_{N−1}
+    return δ * jnp.concatenate([before[1:], adjoint[None]]) + g, before[0]
 
 
-def _by_columns(solve: Callable[..., Any], x: Array) -> Callable[..., Any]:
-    return solve if x.ndim == 1 else jax.vmap(solve, in_axes=-1, out_axes=-1)
+def _jacobians(stack: Stack, δ: Array) -> Array:
+    """Jₗ at one example, (depth, n, n), or at every example of a batch, (depth, batch, n, n)."""
+    if δ.ndim == 2:
+        return jacobians(stack, δ)
+    return jax.vmap(partial(jacobians, stack), in_axes=-1, out_axes=1)(δ)
+
+
+def _affine_columns(A: Array, c: Array, y: Array, chunk: int | None) -> Array:
+    """`affine_scan` with a batch in columns, c: (depth, n, batch).
+
+    Not by `vmap`: what is traced for a batch once more takes half as long again.
+    """
+    if y.ndim == 1:
+        return affine_scan(A, c, y, chunk=chunk)
+    return jnp.swapaxes(affine_scan(A, jnp.swapaxes(c, 1, 2), y.T, chunk=chunk), 1, 2)
 
 
 # ---- affine recurrences ----
@@ -77,13 +85,13 @@ class Affine(NamedTuple):
 
 
 def affine_scan(
-    A: Float[Array, "depth n n"],
-    c: Float[Array, "depth n"],
-    y: Float[Array, " n"],
+    A: Float[Array, "depth *batch n n"],
+    c: Float[Array, "depth *batch n"],
+    y: Float[Array, "*batch n"],
     *,
     chunk: int | None = None,
-) -> Float[Array, "depth n"]:
-    """All yₗ = Aₗ yₗ₋₁ + cₗ, l = 1 … depth, from y_0.
+) -> Float[Array, "depth *batch n"]:
+    """All yₗ = Aₗ yₗ₋₁ + cₗ, l = 1 … depth, from y_0; of each example of a batch by itself.
 
     Args:
       chunk: how many layers are composed one after the other at each level; None chooses, by
@@ -112,7 +120,7 @@ def _affine_scan(chunk: int, A: Array, c: Array, y: Array) -> Array:
 
     # inside the chunks plain numbers do, as they do for the layers one by one
     def step(y: Array, f: tuple[Array, Array]) -> tuple[Array, Array]:
-        y = jnp.einsum("kij,kj->ki", f[0], y) + f[1]
+        y = jnp.einsum("...ij,...j->...i", f[0], y) + f[1]
         return y, y
 
     _, after = lax.scan(step, starts, inside)

@@ -11,12 +11,13 @@ from jax.typing import ArrayLike
 
 from jnn.checks import renamed
 from jnn.equality import by_value
+from jnn.meshes import compiled
 from jnn.params import Params, Stack, up_to_logits
 from jnn.shapes import Float
 from jnn.triangular import dense, loops, rule, substitution
 from jnn.triangular.inputs import check_example
 from jnn.triangular.method import Method, check_method, chosen
-from jnn.triangular.network import OLD_NAMES, compiled, in_dtype, read_out
+from jnn.triangular.network import OLD_NAMES, in_dtype, of_method, read_out
 from jnn.triangular.platforms import by_platform
 
 
@@ -39,7 +40,7 @@ def hidden_states(
     return every_state(*check_example(params, x), check_method(backprop, states))
 
 
-@compiled
+@of_method
 def every_state(params: Params, x: Float[Array, " n_0"], method: Method) -> tuple[Array, ...]:
     """`hidden_states`."""
     params, x = in_dtype(method, params, x)
@@ -99,7 +100,7 @@ def forward_pass(params: Params, x: ArrayLike) -> ForwardPass:
     return _forward_pass(*check_example(params, x))
 
 
-@jax.jit
+@compiled
 def _forward_pass(params: Params, x: Array) -> ForwardPass:
     zs: list[Array] = []
     states = [x]

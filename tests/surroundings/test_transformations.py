@@ -1,11 +1,7 @@
 """Every public call within JAX's transformations, and on parameters as other programs hand them."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -158,44 +154,6 @@ def test_predict_is_exported_for_any_number_of_rows(network):
         np.testing.assert_allclose(
             exported.call(params, x), jnn.predict(params, x), rtol=1e-5, atol=1e-6
         )
-
-
-ON_A_MESH = """
-import jax, numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
-import jnn
-from surroundings.calls import NETWORKS
-for kind in (AxisType.Explicit, AxisType.Auto):
-    mesh = jax.make_mesh((4,), ("rows",), axis_types=(kind,))
-    for name in {networks}:
-        params = NETWORKS[name]()
-        x = np.cos(np.arange(8 * jnn.sizes(params)[0], dtype=np.float32)).reshape(8, -1)
-        total = lambda p, x: (jnn.predict(p, x) ** 2).sum()
-        expected = jnn.predict(params, x), jax.grad(total)(params, x)
-        with jax.set_mesh(mesh):
-            x = jax.device_put(x, NamedSharding(mesh, PartitionSpec("rows", None)))
-            found = jnn.predict(params, x), jax.grad(total)(params, x)
-        assert found[0].sharding.spec[0] == "rows"
-        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-        print(kind.name, name)
-"""
-
-
-@pytest.mark.parametrize(
-    "networks",
-    [["plain"], ["residual", "own", "softmax", "deep"]],
-)
-@pytest.mark.slow
-def test_a_batch_may_lie_on_a_mesh(networks, monkeypatch):
-    tests = Path(__file__).parent.parent
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-    monkeypatch.setenv("XLA_FLAGS", flags)
-    monkeypatch.setenv("PYTHONPATH", f"{tests.parent}{os.pathsep}{tests}")
-    command = [sys.executable, "-c", ON_A_MESH.format(networks=networks)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) == 4 * len(networks)
 
 
 # ---- equality, copies ----

@@ -163,7 +163,7 @@ def test_the_dense_layer_is_the_stack(x64):
         ),
         (
             lambda: jnn.deep(lambda p, x: x)({"a": jnp.ones(3), "b": jnp.ones(2)}, jnp.ones(4)),
-            "of one depth; its leaves",
+            r"leaves of shapes \[\(3,\), \(2,\)\]; expected .* of one depth",
         ),
         (lambda: jnn.deep(lambda p, x: x)({}, jnp.ones(4)), "of one depth"),
         (lambda: jnn.deep(lambda p, x: x)(jnp.ones((0, 2)), jnp.ones(4)), "depth 0"),
