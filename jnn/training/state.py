@@ -53,7 +53,7 @@ def begin(settings: Settings, params: Params, optimizer_state: Tree = None) -> S
     if settings.packing is not None:
         p = settings.packing.flatten(jax.device_get(p))
     nothing: Any = np.zeros(len(Seen._fields), dtype)
-    state = _init(settings.optimizer, p)
+    state = _first(settings.optimizer, p)
     step = zero
     if optimizer_state is not None:
         state = _taken_up(settings, optimizer_state, state)
@@ -77,6 +77,27 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
             "with the same optimizer, clip_norm and sizes, or leave it out"
         )
     return jax.tree.map(jnp.asarray, given)  # copies of what the caller may change
+
+
+def _first(optimizer: optax.GradientTransformation, p: Tree) -> Any:
+    """optimizer.init(p); of constants alone it is made on the host, as a program costs 60 ms."""
+    if not isinstance(p, np.ndarray):
+        return _init(optimizer, p)
+    traced = _init.trace(optimizer, p)
+    program = traced.jaxpr.jaxpr
+    constant = {}
+    for eqn in program.eqns:
+        value = getattr(eqn.invars[0], "val", None) if eqn.invars else None
+        if eqn.primitive.name != "broadcast_in_dim" or value is None:
+            return _init(optimizer, p)
+        constant[eqn.outvars[0]] = value
+    leaves = []
+    for out in program.outvars:
+        value = out.val if hasattr(out, "val") else constant.get(out)
+        if value is None:  # a parameter
+            return _init(optimizer, p)
+        leaves.append(np.full(out.aval.shape, value, out.aval.dtype))
+    return jax.tree.unflatten(jax.tree.structure(traced.out_info), leaves)
 
 
 @partial(jax.jit, static_argnums=0)
