@@ -8,6 +8,7 @@ import jnn
 from jnn import padding
 from jnn.metrics.by_name import METRICS
 from jnn.training import compiled
+from jnn.triangular import network as network_file
 
 RNG = np.random.default_rng(0)
 
@@ -95,3 +96,48 @@ def test_other_numbers_of_rows_share_a_program(options):
     for n, held in ((202, 52), (211, 60), (212, 55)):
         run(n, held)
     assert compiled.run._cache_size() == before
+
+
+# ---- predict ----
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 32, 201, 212])
+@pytest.mark.parametrize("hidden", [[5], [4] * 9])
+def test_predictions_are_those_of_the_rows_alone(n, hidden, x64):
+    params = jnn.init_network_params([3, *hidden, 2], jax.random.key(0))
+    x = RNG.normal(size=(n, 3))
+    found = jnn.predict(params, x)
+    assert isinstance(found, jax.Array)
+    assert not found.committed
+    expected = jax.vmap(jnn.forward, (None, 0))(params, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(jnn.predict(params, jax.numpy.asarray(x)), expected, rtol=1e-12)
+
+
+def test_batches_of_other_lengths_share_a_program():
+    params = network()
+    jnn.predict(params, rows(201)[0])
+    before = network_file.batch_output._cache_size()
+    for n in (202, 211, 212, 224):
+        assert jnn.predict(params, rows(n)[0]).shape == (n, 2)
+    assert network_file.batch_output._cache_size() == before
+
+
+def test_under_transformations_a_batch_keeps_its_length():
+    params, (x, _) = network(), rows(37)
+    expected = jnn.predict(params, x)
+    for found in (
+        jax.jit(jnn.predict)(params, x),
+        jax.jit(lambda: jnn.predict(params, x))(),
+        jax.vmap(lambda b: jnn.predict(jax.tree.map(lambda a: a + b, params), x))(np.zeros(1))[0],
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
+    gradient = jax.grad(lambda p: jnn.predict(p, x).sum())(params)
+    assert float(gradient[-1].b.sum()) == pytest.approx(2 * 37)  # each row counted once
+
+
+def test_predictions_stay_on_the_device_of_committed_parameters():
+    params = jax.device_put(network(), jax.devices()[-1])
+    found = jnn.predict(params, rows(37)[0])
+    assert found.committed
+    assert found.devices() == {jax.devices()[-1]}

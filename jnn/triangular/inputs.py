@@ -3,6 +3,7 @@
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jnn import arrays
@@ -42,6 +43,18 @@ def check_batch(params: Params, x: Data) -> tuple[Params, Array]:
     >>> x.shape
     (2, 1)
     """
+    params, x = check_rows(params, x)
+    return params, jnp.asarray(x)
+
+
+def check_rows(params: Params, x: Data) -> tuple[Params, Array | np.ndarray]:
+    """The same; what lies on the host stays there.
+
+    >>> params, x = check_rows(jnn.from_layers([(1.0, 0.0)]), [[2], [3]])
+    >>> x
+    array([[2.],
+           [3.]], dtype=float32)
+    """
     params = as_arrays(params)
     n_0 = params[0].w.shape[2]
     x = arrays.traceable("x", x)
@@ -51,4 +64,5 @@ def check_batch(params: Params, x: Data) -> tuple[Params, Array]:
         if shape == (n_0,):
             hint = f"; for one example use forward, or {arrays.remedy('x', '[None, :]')}"
         raise ValueError(f"x has shape {shape}; a batch for this network is (batch, {n_0}){hint}")
-    return params, jnp.asarray(x, params[0].w.dtype)
+    as_array = np.asarray if isinstance(x, np.ndarray) else jnp.asarray
+    return params, as_array(x, params[0].w.dtype)

@@ -46,6 +46,7 @@ GROUPS = {
     "crossover": Group("benchmarks.crossover", (), ("out", "seconds")),
     "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
     "many": Group("benchmarks.many", (), ("seconds",)),
+    "cold": Group("benchmarks.cold", ("peers",)),
 }
 
 

@@ -72,7 +72,7 @@ def test_neither_jax_nor_numpy_is_needed_to_tell():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit, many"),
+        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold"),
         (["--gpu", "lecture"], "--gpu is for crossover, depth, fit, many, not lecture"),
         (["--gpu", "fit", "--cells", "1x1x1"], "--cells are those of the group depth"),
         (["--cells", "1000x8"], "'1000x8' is not a cell; expected depth, width and batch"),
