@@ -160,7 +160,7 @@ def losses_again(
         rows = jax.tree.map(lambda a: a[i], block)
         _, (total, _) = objective.value(settings, knobs, params, Batch(rows, 1, None), None)
         weight, nothing = jnp.sum(rows.weights).astype(total.dtype), jnp.zeros_like(total)
-        return sums.plus(jnp.stack([total, weight, nothing, nothing]), 1)
+        return sums.plus(jnp.stack([total, weight, nothing]), 1, norm=sums.norm)
 
     return lax.fori_loop(0, count, step, sums)
 

@@ -41,7 +41,7 @@ class Fit:
     - the names of the metrics, on the training data after the epoch, and "validation_…" of them;
     - "learning_rate": at the end of the epoch, where the optimizer is one of `jnn.OPTIMIZERS` with
       a rate;
-    - "gradient_norm": the mean over the epoch's steps, before any clipping;
+    - "gradient_norm": of the epoch's last minibatch, before its step and before any clipping;
     - the names of `watch`: (epochs, N), a number for each layer, after the epoch.
     """
 

@@ -40,20 +40,21 @@ def walk(
       batch: from i, the state and `Batch.before` to the state and the examples of step i.
     """
     # each step's terms are written down and added up at the end, which costs a step the least
-    terms = jnp.zeros((most, 4), state.memory.dtype)
+    terms = jnp.zeros((most, 3), state.memory.dtype)
     so_far = None if losses.is_mean(losses.resolve(settings.loss)) else sums.values[:2]
 
     def one(i: Array, carry: Any) -> Any:
-        old, so_far, terms = carry
+        old, so_far, terms, norm = carry
         state, examples = batch(i, old, None if so_far is None else _before(old, so_far))
-        state, new = step(settings, knobs, state._replace(step=old.step + i), examples)
+        state, new, gradient = step(settings, knobs, state._replace(step=old.step + i), examples)
         so_far = None if so_far is None else so_far + new[:2]
         terms = lax.dynamic_update_index_in_dim(terms, new, i, 0)
-        return state._replace(step=old.step), so_far, terms
+        norm = lax.cond(i == count - 1, lambda: _norm(gradient).astype(norm.dtype), lambda: norm)
+        return state._replace(step=old.step), so_far, terms, norm
 
-    state, _, terms = lax.fori_loop(0, count, one, (state, so_far, terms))
+    state, _, terms, norm = lax.fori_loop(0, count, one, (state, so_far, terms, sums.norm))
     state = state._replace(step=state.step + count)
-    return state, sums.plus(jnp.sum(terms, axis=0), count)
+    return state, sums.plus(jnp.sum(terms, axis=0), count, norm=norm)
 
 
 def _before(state: State, so_far: Array) -> Array:
@@ -62,8 +63,8 @@ def _before(state: State, so_far: Array) -> Array:
     return jnp.where(seen.weight > 0, jnp.stack([seen.loss, seen.weight]), so_far)
 
 
-def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[State, Array]:
-    """One update, p ← p + η · update(∂ℓ/∂p), and (4,) Σ w ℓ, Σ w, Ω and ‖∂ℓ/∂p‖."""
+def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[State, Array, Tree]:
+    """One update, p ← p + η · update(∂ℓ/∂p), with (3,) Σ w ℓ, Σ w and Ω, and ∂ℓ/∂p."""
     key = None if knobs.dropout is None else jax.random.fold_in(knobs.key, state.step)
 
     def value_of(p: Tree) -> Array:
@@ -97,9 +98,9 @@ def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[
     params = optax.apply_updates(state.params, updates)
     x, _, weights = batch.rows
     weight = len(x) if weights is None else jnp.sum(weights)
-    terms = [batch.share * parts.mean, weight, parts.penalty, _norm(gradient)]
+    terms = [batch.share * parts.mean, weight, parts.penalty]
     terms = jnp.stack([jnp.asarray(term, state.memory.dtype) for term in terms])
-    return state._replace(params=params, optimizer=optimizer, step=state.step + 1), terms
+    return state._replace(params=params, optimizer=optimizer), terms, gradient
 
 
 def _norm(gradient: Tree) -> Array:
@@ -146,13 +147,12 @@ def finish(
       again: of a stream: the losses after the last step, where rules look at them.
       validation: rows.
     """
-    _, _, penalty, norms, steps = sums.values
+    _, _, penalty, steps = sums.values
     whole = losses.resolve(settings.loss)
     loss = whole.finish(sums.mean) + penalty / steps
     finite = jnp.isfinite(loss)
     at_the_end = restored(settings, new.params)
-    gradient = norms / steps
-    row = {"gradient_norm": gradient}
+    row = {"gradient_norm": sums.norm}
     if data is not None and (settings.metrics or settings.looks_back):
         predictions = objective.predictions(settings, at_the_end, data.x)
         row |= objective.measures(settings, at_the_end, predictions, data)
@@ -175,7 +175,7 @@ def finish(
     kept = new.params if wide(settings.dtype) == settings.dtype else at_the_end
     finite &= jnp.isfinite(loss) & _all_finite(kept)
     memory, improved, reason = stopping.judge(
-        Memory(*old.memory), knobs.limits, loss, monitored, gradient, _still(settings, old, new)
+        Memory(*old.memory), knobs.limits, loss, monitored, sums.norm, _still(settings, old, new)
     )
     remembered = old.memory
     if settings.monitors or knobs.limits.tolerance is not None:

@@ -47,8 +47,8 @@ class Stop:
       target: stop once the monitored loss is at most this.
       tolerance: stop once the training loss changes by no more than this, relative, from one epoch
         to the next.
-      gradient: stop once ‖∂ℓ/∂p‖, the history's "gradient_norm", is at most this: of an epoch the
-        mean over its steps, each before it is made.
+      gradient: stop once ‖∂ℓ/∂p‖, the history's "gradient_norm", is at most this: that of the
+        epoch's last minibatch, before its step.
       seconds: stop after about this many seconds of running, earlier sessions included, compilation
         not.
       min_improvement: what counts as an improvement of the monitored loss, to `patience` and to the

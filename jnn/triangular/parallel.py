@@ -57,11 +57,11 @@ def back_substitution(
     return δ * jnp.concatenate([before[1:], adjoint[None]]) + g, before[0]
 
 
-def _jacobians(stack: Stack, δ: Array) -> Array:
+def _jacobians(stack: Stack, slope: Array) -> Array:
     """Jₗ at one example, (depth, n, n), or at every example of a batch, (depth, batch, n, n)."""
-    if δ.ndim == 2:
-        return jacobians(stack, δ)
-    return jax.vmap(partial(jacobians, stack), in_axes=-1, out_axes=1)(δ)
+    if slope.ndim == 2:
+        return jacobians(stack, slope)
+    return jax.vmap(partial(jacobians, stack), in_axes=-1, out_axes=1)(slope)
 
 
 def _affine_columns(A: Array, c: Array, y: Array, chunk: int | None) -> Array:
