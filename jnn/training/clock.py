@@ -18,14 +18,14 @@ class Clock:
 
     compile_seconds: float = 0.0
     earlier: float = 0.0  # of this run before `started`
-    started: float = np.inf
+    started: float = dataclasses.field(default_factory=time.perf_counter)
 
     def seconds(self) -> float:
         """How long the run has been running."""
         return self.earlier + max(0.0, time.perf_counter() - self.started)
 
     def start(self, run: Callable[[], T], interrupt: Interrupt) -> T:
-        """Call what is compiled, unless it was, and then runs by itself."""
+        """Call what is compiled first, unless it was, and then runs by itself; begin anew there."""
         start = time.perf_counter()
         with interrupt.held():
             result = run()

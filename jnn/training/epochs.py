@@ -54,10 +54,13 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
         if run.done < run.plan.epochs:
             run.stop_early()
         while run.done < run.plan.epochs and not run.stopped:
-            before = run.clock.seconds()
             start = partial(run_chunk, order, count)
-            compiles = not run.clock.compile_seconds
-            run.state, history = run.clock.start(start, run.interrupt) if compiles else start()
+            if run.clock.compile_seconds:
+                before = run.clock.seconds()
+                run.state, history = start()
+            else:
+                before = run.clock.earlier
+                run.state, history = run.clock.start(start, run.interrupt)
             following = next_count(run.done + count, chunk)
             # while the device is busy
             order = orders.draw(following)

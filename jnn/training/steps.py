@@ -105,7 +105,8 @@ def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[
 
 def _norm(gradient: Tree) -> Array:
     """‖∂ℓ/∂p‖; a product with itself is the fastest sum of squares."""
-    return jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(gradient)))
+    squares = [jnp.vdot(g, g, precision="highest") for g in jax.tree.leaves(gradient)]
+    return jnp.sqrt(jnp.sum(jnp.stack(squares)))
 
 
 def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
@@ -191,7 +192,7 @@ def finish(
     names = history_names(
         settings, knobs, 0, training=data is not None, validation=validation is not None
     )
-    columns = [jnp.stack([row[name].astype(loss.dtype) for name in names])]
+    columns = [jnp.stack([jnp.asarray(row[name], loss.dtype) for name in names])]
     if settings.watch:
         watched: Any = data or validation  # a stream is watched on validation rows
         columns += watch_layers(settings.watch, at_the_end, watched, settings.loss)

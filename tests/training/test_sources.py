@@ -146,7 +146,9 @@ def test_clipping_bounds_the_step():
 
 
 @pytest.mark.slow
-def test_the_gradient_norm_is_the_mean_over_the_steps(x64):
+@pytest.mark.parametrize("size", [5, 6, 12])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_gradient_norm_is_that_of_the_last_minibatch(size, streamed, x64):
     params = oracles.network([2, 3, 1])
 
     def norm(p, rows):
@@ -157,9 +159,14 @@ def test_the_gradient_norm_is_the_mean_over_the_steps(x64):
 
         return float(optax.tree.norm(jax.grad(objective)(p)))
 
-    result = fit(params, (X, Y), learning_rate=1e-300, batch_size=6, shuffle=False, epochs=1)
-    expected = (norm(params, slice(0, 6)) + norm(params, slice(6, 12))) / 2
-    assert float(result.history["gradient_norm"][0]) == pytest.approx(expected, rel=1e-10)
+    rows = [slice(i, min(i + size, 12)) for i in range(0, 12, size)]
+    if streamed:
+        data, options = lambda epoch: [(X[r], Y[r]) for r in rows], {}
+    else:
+        data, options = (X, Y), {"batch_size": size, "shuffle": False}
+    result = fit(params, data, learning_rate=1e-300, epochs=1, **options)
+    found = float(result.history["gradient_norm"][0])
+    assert found == pytest.approx(norm(params, rows[-1]), rel=1e-10)
 
 
 def test_dropout_is_reproducible_from_the_key_and_regularises_only_training():
