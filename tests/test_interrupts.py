@@ -10,8 +10,12 @@ import textwrap
 import threading
 import time
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import jnn
 from jnn.interrupts import interruptible, kept
 
 RUN = """
@@ -44,7 +48,7 @@ def ctrl_c_interrupts():
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["arrays", "stream"])
 @pytest.mark.parametrize("marker", ["imported", "drawn"])
-@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.4, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.4, 0.8, 1.5, 2.2, 3.0])
 def test_ctrl_c_at_any_moment(source, marker, seconds):
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(RUN), source],
@@ -159,3 +163,20 @@ def test_another_thread_and_another_handler_are_left_alone(ctrl_c_interrupts):
     with kept():
         press()
     assert pressed == [os.getpid()]
+
+
+def test_a_run_without_jit_is_interrupted_after_an_epoch(ctrl_c_interrupts):
+    """Its first call does not only compile, as others' do: it runs, and Ctrl-C waits for it."""
+    x = np.linspace(-1, 1, 8)[:, None]
+    calls = []
+
+    def loss(prediction, target):
+        calls.append(True)
+        if len(calls) == 2:  # the first is of shapes, before the run
+            press()
+        return jnp.mean((prediction - target) ** 2)
+
+    with jax.disable_jit():
+        start = jnn.from_layers([(1.0, 0.0)])
+        result = jnn.fit(start, (x, x), loss=loss, epochs=1000, batch_size=8, progress=False)
+    assert (result.stopped, result.epochs) == ("interrupted", 1)

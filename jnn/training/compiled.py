@@ -61,6 +61,8 @@ def run(
     Returns:
       The state then, and (R, names) numbers of `history_names`.
     """
+    # without jit the host's arrays come in as they are
+    state, data, validation = jax.tree.map(jnp.asarray, (state, data, validation))
     if length.filled and data.weights is None:
         there = jnp.arange(len(data.x)) < n
         every = data._replace(weights=there.astype(wide(data.x.dtype)))
@@ -74,7 +76,7 @@ def run(
         if visits is not None and not length.even:
             visits = jnp.pad(visits, (0, settings.size))  # for the last minibatch
 
-        def examples(i: Array, state: State, before: Array | None) -> tuple[State, Batch]:
+        def examples(i: Any, state: State, before: Array | None) -> tuple[State, Batch]:
             if not settings.size:
                 return state, Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
             return state, _minibatch(settings.size, data, visits, n, length, i, before)
@@ -105,7 +107,7 @@ def _minibatch(
     visits: Array | None,
     n: Any,
     length: Length,
-    i: Array,
+    i: Any,
     before: Array | None,
 ) -> Batch:
     """Examples of step i; a smaller last batch is filled up with examples of weight zero."""
@@ -135,7 +137,7 @@ def block_steps(
     those of the batch included.
     """
 
-    def examples(i: Array, state: State, before: Array | None) -> tuple[State, Batch]:
+    def examples(i: Any, state: State, before: Array | None) -> tuple[State, Batch]:
         rows = jax.tree.map(lambda a: a[i], block)
         seen = Seen(*state.seen)
         there = jnp.sum(rows.weights > 0).astype(state.seen.dtype)
@@ -156,7 +158,7 @@ def losses_again(
     """Σ w ℓ and Σ w over the first minibatches of a block, for the parameters as they are."""
     params = restored(settings, state.params)
 
-    def step(i: Array, sums: Sums) -> Sums:
+    def step(i: Any, sums: Sums) -> Sums:
         rows = jax.tree.map(lambda a: a[i], block)
         _, (total, _) = objective.value(settings, knobs, params, Batch(rows, 1, None), None)
         weight, nothing = jnp.sum(rows.weights).astype(total.dtype), jnp.zeros_like(total)

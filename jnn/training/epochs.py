@@ -74,7 +74,10 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
 
 
 def _expected_seconds(run: Run, n: int, steps: int) -> float:
-    """What an epoch may take."""
+    """What an epoch may take; operation by operation, without `jit`, nobody knows."""
+    config: Any = jax.config
+    if config.jax_disable_jit:
+        return np.inf
     layers = sum(stack.depth for stack in run.start)
     numbers = sum(leaf.size for leaf in jax.tree.leaves(run.start))
     evaluations = 1

@@ -28,7 +28,7 @@ def walk(
     sums: Sums,
     count: Any,
     most: int,
-    batch: Callable[[Array, State, Array | None], tuple[State, Batch]],
+    batch: Callable[[Any, State, Array | None], tuple[State, Batch]],
 ) -> tuple[State, Sums]:
     """So many steps of an epoch.
 
@@ -43,7 +43,7 @@ def walk(
     terms = jnp.zeros((most, 3), state.memory.dtype)
     so_far = None if losses.is_mean(losses.resolve(settings.loss)) else sums.values[:2]
 
-    def one(i: Array, carry: Any) -> Any:
+    def one(i: Any, carry: Any) -> Any:
         old, so_far, terms, norm = carry
         state, examples = batch(i, old, None if so_far is None else _before(old, so_far))
         state, new, gradient = step(settings, knobs, state._replace(step=old.step + i), examples)
@@ -109,11 +109,11 @@ def _norm(gradient: Tree) -> Array:
     return jnp.sqrt(jnp.sum(jnp.stack(squares)))
 
 
-def _rate(settings: Settings, knobs: Knobs, state: State) -> Array | None:
+def _rate(settings: Settings, knobs: Knobs, state: State) -> Any:
     """The learning rate, cuts included; None where the optimizer has its own."""
     rate = knobs.rate
     if settings.schedule is not None:
-        rate = jnp.asarray(settings.schedule(state.step))
+        rate = settings.schedule(state.step)
     if rate is None or knobs.limits.cut is None:
         return rate
     return rate * Memory(*state.memory).scale
