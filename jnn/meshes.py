@@ -24,8 +24,6 @@ from jax.sharding import (
     use_abstract_mesh,
 )
 
-from jnn.checks import Tree
-
 R = TypeVar("R")
 
 
@@ -43,7 +41,7 @@ def rows_of(x: Any) -> PartitionSpec:
     return PartitionSpec(jax.typeof(x).sharding.spec[0])
 
 
-def same(tree: Tree) -> Tree:
+def same(tree: Any) -> Any:
     """Of results that lie as a tree of arrays does.
 
     >>> same({"a": jnp.ones(2)}) == {"a": jax.sharding.PartitionSpec(None)}
@@ -52,7 +50,7 @@ def same(tree: Tree) -> Tree:
     return jax.tree.map(lambda leaf: jax.typeof(leaf).sharding.spec, tree)
 
 
-def entered(tree: Tree) -> AbstractContextManager[Any]:
+def entered(tree: Any) -> AbstractContextManager[Any]:
     """The explicit mesh that arrays lie on as the current one, where none is set.
 
     JAX asks for it where a program makes arrays and takes none.
@@ -77,7 +75,7 @@ def compiled(
     *,
     static: str | tuple[str, ...] = (),
     inline: bool = False,
-    spread: Callable[..., Tree] = replicated,
+    spread: Callable[..., Any] = replicated,
 ) -> Callable[..., R]:
     """`jax.jit`, with all axes of an explicit mesh left to the compiler.
 
@@ -112,7 +110,7 @@ def _released(leaf: Any) -> Any:
     return reshard(leaf, PartitionSpec()) if isinstance(leaf, Array) else leaf
 
 
-def _explicit_mesh(args: Tree) -> Any:
+def _explicit_mesh(args: Any) -> Any:
     """The mesh with explicit axes that one of the arrays lies on, or None."""
     arrays = [leaf for leaf in jax.tree.leaves(args) if isinstance(leaf, Array)]
     meshes = [jax.typeof(array).sharding.mesh for array in arrays]

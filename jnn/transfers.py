@@ -6,6 +6,8 @@ from typing import ParamSpec, TypeVar
 
 import jax
 
+from jnn.meshes import entered
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -15,6 +17,7 @@ def meant(f: Callable[P, R]) -> Callable[P, R]:
 
     A guard that disallows implicit transfers finds those of the caller's own program; what a
     network computes (`forward`, `predict`, their derivatives) makes none and goes without this.
+    Where the parameters, the first argument, lie on an explicit mesh, it is the current one.
 
     >>> @meant
     ... def doubled(x):
@@ -26,7 +29,8 @@ def meant(f: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(f)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with jax.transfer_guard("allow"):
+        first = next(iter((*args, *kwargs.values())), None)
+        with jax.transfer_guard("allow"), entered(first):
             return f(*args, **kwargs)
 
     return call

@@ -28,12 +28,12 @@ CHAPTERS = {
     "callers": 0,  # warnings in the name of whoever called
     "interrupts": 0,  # Ctrl-C, kept until it can be acted on
     "precision": 1,  # the dtype that sums are taken in
-    "transfers": 0,  # between host and device, that are meant
+    "transfers": 1,  # between host and device, that are meant
     "equality": 0,  # of records that hold arrays
     "arrays": 1,  # data as people hold them, and the sentence that refuses the rest
     "memory": 0,  # what the machine can hold
     "shapes": 0,  # in annotations
-    "meshes": 1,  # that arrays lie on, with their layout in their types
+    "meshes": 0,  # that arrays lie on, with their layout in their types
     "padding": 0,  # of rows to lengths that programs share
     "draws": 1,  # random numbers for many layers at once
     "distributions": 2,  # of weights

@@ -11,7 +11,6 @@ from jnn.checks import Real, Thing, Tree, renamed
 from jnn.data.rows import Rows
 from jnn.interrupts import Interrupt, interruptible
 from jnn.losses import LossLike
-from jnn.meshes import entered
 from jnn.params import Params, sizes
 from jnn.penalties import Penalty
 from jnn.training import divergence, steps
@@ -137,7 +136,7 @@ def fit(
     >>> bool(result.history["loss"][-1] < 1e-9)
     True
     """
-    with entered(params), interruptible() as interrupt:
+    with interruptible() as interrupt:
         with interrupt.held():  # programs are made here
             params = check_start(params)
             plan = Plan(

@@ -121,6 +121,36 @@ def check(kind, is_set, how, name, expected):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def check_call(is_set, name):
+    """A public call of the table of calls, of parameters that every device has."""
+    from calls import NETWORKS, OF_PARAMS  # beside this file, which runs as a program
+
+    mesh = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Explicit,))
+    call = OF_PARAMS[name]
+    params = NETWORKS[call.network]()
+    expected = call.of(params)
+    with jax.set_mesh(mesh) if is_set else contextlib.nullcontext():
+        found = call.of(jax.device_put(params, NamedSharding(mesh, PartitionSpec())))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        if isinstance(b, (float, jax.Array, np.ndarray)):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def check_calls():
+    """Every public call of parameters; of derivatives JAX asks that the mesh be set."""
+    from calls import OF_PARAMS
+
+    for is_set in (True, False):
+        for name in OF_PARAMS:
+            if not is_set and name.split(",")[0] in ("gradient", "Hessian"):
+                continue
+            try:
+                check_call(is_set, name)
+            except Exception as error:  # noqa: BLE001
+                print(is_set, name, type(error).__name__, str(error)[:300])
+    print("done")
+
+
 def check_all():
     """Every row; those that fail are named."""
     expected = {}
@@ -136,16 +166,17 @@ def check_all():
 
 
 @pytest.mark.slow
-def test_what_lies_on_a_mesh_is_computed_as_what_does_not(monkeypatch):
+@pytest.mark.parametrize("table", ["check_all", "check_calls"])
+def test_what_lies_on_a_mesh_is_computed_as_what_does_not(table, monkeypatch):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     monkeypatch.setenv("XLA_FLAGS", flags)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     done = subprocess.run(
-        [sys.executable, __file__], capture_output=True, text=True, check=False, timeout=600
+        [sys.executable, __file__, table], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.stdout == "done\n", done.stdout + done.stderr[-2000:]
 
 
 if __name__ == "__main__":
-    check_all()
+    {"check_all": check_all, "check_calls": check_calls}[sys.argv[1]]()
