@@ -52,8 +52,8 @@ def run(
 
     Args:
       data: n rows, and what they are filled up with.
-      order: (R, rows of data), the examples in the order in which epoch i visits them, those that
-        count first; None where that is the order of the data.
+      order: (R, rows of data and of a minibatch more), the examples in the order in which epoch i
+        visits them, those that count first; None where that is the order of the data.
       n, length: how many count.
       steps_an_epoch: of minibatches.
       rows: R, the most epochs of one call.
@@ -73,8 +73,6 @@ def run(
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
         visits = None if order is None else order[i]
-        if visits is not None and not length.even:
-            visits = jnp.pad(visits, (0, settings.size))  # for the last minibatch
 
         def examples(i: Any, state: State, before: Array | None) -> tuple[State, Batch]:
             if not settings.size:
@@ -117,7 +115,7 @@ def _minibatch(
         rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
     else:
         index = lax.dynamic_slice(visits, (start,), (size,))
-        rows = jax.tree.map(lambda a: a[index], data)
+        rows = jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds"), data)
     if length.even:
         return Batch(rows, size, before)
     place = start + jnp.arange(size)

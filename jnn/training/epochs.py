@@ -87,7 +87,7 @@ def _expected_seconds(run: Run, n: int, steps: int) -> float:
 
 
 class _Orders:
-    """The orders in which epochs visit n examples, (rows, length) at a time, the n first."""
+    """The orders in which epochs visit n examples, some rows at a time, the n first."""
 
     def __init__(self, run: Run, n: int, length: int) -> None:
         self.run = run
@@ -96,7 +96,9 @@ class _Orders:
         # where a step takes all, the order does not matter; dropout knows examples by their place
         shuffled = run.settings.size and (run.plan.shuffle or run.plan.dropout_rate)
         rows = self.rows if shuffled else 0
-        self.in_order = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
+        # a smaller last minibatch is filled up with examples of weight zero
+        visits = np.append(np.arange(length), np.zeros(run.settings.size, int))
+        self.in_order = np.tile(visits.astype(np.int32), (rows, 1))
 
     def draw(self, count: int) -> np.ndarray | None:
         """Orders of so many epochs; for a checkpoint the generator is kept as it was before."""
