@@ -86,7 +86,7 @@ def chosen(stack: Stack, method: Method, batch: int, platform: str = "cpu") -> M
 
     "auto" is left where the platforms differ in the solver alone, as `rule.SOLVERS` has it.
     """
-    depth, width = stack.w.shape[:2]
+    depth, width = len(stack.w), max(stack.w.shape[1:])
     if method.backprop != "auto":
         return method
     if method.states == "newton":
@@ -100,13 +100,15 @@ def chosen(stack: Stack, method: Method, batch: int, platform: str = "cpu") -> M
     return method._replace(backprop=solver(depth, width, batch) or backprop)
 
 
-# On an accelerator each step of a `lax.scan` waits some microseconds, however little it does. The
-# parallel solve has 2 k log_k N steps in place of N, each with n times the arithmetic of a product
-# W x for every example: it pays where the stack is deep, and where width and batch are too small to
-# fill the device. One row for each width: up to which batch. Estimated from the costs of launches
-# and of memory, not measured: `scripts/bench crossover` measures the map.
+# On an accelerator each step of a `lax.scan` waits some microseconds. The parallel solve has
+# 2 k log_k N of them in place of N, each with n times the arithmetic of W x: it pays for deep
+# stacks, where width and batch are too small to fill the device. Estimated from the costs of
+# launches and memory, not measured: `scripts/bench crossover` measures the map.
 _DEEP = 64  # layers from which on
 _PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
+# A single layer has no system to solve, but the batch as columns makes its loops long: 1–16–16–1 at
+# batch 200 takes 14.6 in place of 21 µs. (width, columns) up to which, and from which on, it pays.
+_COLUMNS = ((WRITTEN_OUT, 2), (128, 48))
 
 
 def fastest(depth: int, width: int, batch: int = 1, backend: str = "cpu") -> str:
@@ -117,8 +119,9 @@ def fastest(depth: int, width: int, batch: int = 1, backend: str = "cpu") -> str
     >>> fastest(10_000, 8, backend="gpu")
     'parallel'
     """
-    if depth == 1:  # nothing to gain
-        return "autodiff"
+    if depth == 1:
+        pays = any(width <= most and batch >= least for most, least in _COLUMNS)
+        return "substitution" if pays else "autodiff"
     small = any(width <= n and batch <= most for n, most in _PARALLEL)
     if backend != "cpu" and depth >= _DEEP and small:
         return "parallel"
@@ -151,13 +154,10 @@ def states_leave_the_cache(depth: int, width: int, batch: int) -> bool:
 def columns(width: int, batch: int, dtype: Any) -> int:
     """How many columns are best computed for a batch, on a CPU 8 floats or 4 doubles at a time.
 
-    What is left over beside whole vector registers is computed number by number: at width 16 the
-    gradient of a batch of 10 takes 2.6 µs a layer, of 16 columns 1.35 (tanh, float32). At width 2,
-    and below 4 columns, more columns do not always pay. It is the same on every platform, so that
-    nothing branches: an accelerator, whose threads come by 32, has room for seven columns more.
-
-    Rows whose places differ by a multiple of 4096 bytes push each other out of the cache: 1,024 and
-    2,048 columns take 1.2 to 1.4 µs a column, 1,000 or 1,032 take 0.7 to 0.8 (20 layers, width 16).
+    What is left over beside whole vector registers is computed number by number: at width 16 a
+    batch of 10 takes 2.6 µs a layer, 16 columns 1.35. At width 2, and below 4 columns, more do not
+    always pay. Rows whose places differ by a multiple of 4096 bytes push each other out of the
+    cache: 1,024 columns take 1.2 µs each, 1,032 take 0.8. No platform differs: nothing branches.
 
     >>> columns(16, 30, jnp.dtype("float32")), columns(16, 1024, jnp.dtype("float32"))
     (32, 1032)

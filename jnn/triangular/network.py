@@ -144,7 +144,7 @@ def _stack_outputs(method: Method, stack: Stack, X: Array) -> Array:
     if method.backprop == "autodiff":
         return jax.vmap(partial(_stack_output, method), (None, 0))(stack, X)
     walked = method.backprop in ("substitution", "auto") and method.states == "sequential"
-    x = filled(X.T) if walked else X.T
+    x = filled(X.T) if walked and stack.depth > 1 else X.T
     return _stack_output(method, stack, x).T[: len(X)]
 
 

@@ -45,6 +45,7 @@ def test_auto_takes_the_rule_where_it_pays():
     )
     assert method.chosen(deep, Method(), 1) == Method("substitution")
     assert method.chosen(single, Method(), 1) == Method("autodiff")
+    assert method.chosen(single, Method(), 32) == Method("substitution")
     assert method.chosen(narrow, Method(), 1) == Method("autodiff")
     assert method.chosen(deep, Method(states="newton"), 1) == Method("parallel", "newton")
     assert method.chosen(deep, Method("dense"), 1) == Method("dense")
@@ -59,6 +60,9 @@ def test_auto_takes_the_rule_where_it_pays():
         (10_000, 64, 1, "substitution"),
         (10_000, 8, 100_000, "substitution"),
         (1, 8, 1, "autodiff"),
+        (1, 16, 200, "substitution"),
+        (1, 100, 50, "substitution"),
+        (1, 512, 64, "autodiff"),
     ],
 )
 def test_on_an_accelerator_the_deep_and_narrow_go_in_parallel(depth, width, batch, way):
