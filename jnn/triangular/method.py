@@ -100,10 +100,9 @@ def chosen(stack: Stack, method: Method, batch: int, platform: str = "cpu") -> M
     return method._replace(backprop=solver(depth, width, batch) or backprop)
 
 
-# On an accelerator each step of a `lax.scan` waits some microseconds. The parallel solve has
-# 2 k log_k N of them in place of N, each with n times the arithmetic of W x: it pays for deep
-# stacks, where width and batch are too small to fill the device. Estimated from the costs of
-# launches and memory, not measured: `scripts/bench crossover` measures the map.
+# On an accelerator a step of `lax.scan` waits some microseconds. The parallel solve has 2 k log_k N
+# of them for N, each with n times the arithmetic of W x: it pays for deep stacks too small to fill
+# the device. Estimated from costs of launches and memory: `scripts/bench crossover` measures it.
 _DEEP = 64  # layers from which on
 _PARALLEL = ((4, 4096), (8, 1024), (16, 256), (32, 32))  # (width, batch) up to which
 # A single layer has no system to solve, but the batch as columns makes its loops long: 1–16–16–1 at
