@@ -183,9 +183,8 @@ def _judged(
         stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
     else:
         objective = OBJECTIVES[form.output]
-        shares = validation.weights / jnp.sum(validation.weights)
         predictions = objective.predict(batch_output(state.params, validation.x, AUTO))
-        score = objective.score(validation.y.astype(shares.dtype), predictions, shares)
+        score = objective.score(validation.y, predictions, validation.weights)
         value = score = score.astype(loss.dtype)
         stalled, improved = score < memory.best + numbers.tol, score > memory.best
         best = lax.cond(improved, lambda: state.params, lambda: state.best)

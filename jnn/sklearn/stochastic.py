@@ -163,7 +163,8 @@ def _state(estimator: Thing, optimizer: Optimizer) -> State:
     elif best is None:  # an earlier fit stopped by scores
         best = estimator.best_loss_ = np.inf
     if best is None:  # or this one does, and the earlier did not
-        best, estimator.validation_scores_ = -np.inf, []
+        best = estimator.best_validation_score_ = -np.inf
+        estimator.validation_scores_ = []
     record = Memory(
         best=best,
         without=estimator._no_improvement_count,
@@ -172,9 +173,7 @@ def _state(estimator: Thing, optimizer: Optimizer) -> State:
         seen=estimator.t_,
         event=program.GOES_ON,
     )
-    kept = None
-    if estimator.early_stopping:
-        kept = getattr(estimator, "_best_params", None) or params
+    kept = params if estimator.early_stopping else None
     return State(params, moments, kept, np.asarray(record, np.float64))
 
 
@@ -213,10 +212,11 @@ def _leave(estimator: Thing, optimizer: Optimizer, state: State) -> None:
     number = estimator.coefs_[0].dtype.type
     if estimator.early_stopping:
         estimator.best_loss_ = None
+        best_before = estimator.best_validation_score_
         estimator.best_validation_score_ = memory.best
-        # where every score was NaN there is no best
-        if state.best is not None and memory.best > -np.inf:
-            params = estimator._best_params = state.best
+        # as theirs does: no epoch better than an earlier fit's best, or NaN, leaves the last weights
+        if state.best is not None and memory.best > best_before:
+            params = state.best
     else:
         estimator.best_loss_ = number(memory.best)
         estimator.best_validation_score_ = None
