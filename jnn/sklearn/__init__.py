@@ -24,5 +24,7 @@ except ImportError as error:
         'pip install ".[sklearn]"; or pip install scikit-learn'
     ) from error
 
+# programs kept for the next process, by one call
+from jnn.files import keep_compiled as compilation_cache
 from jnn.sklearn.classifier import MLPClassifier as MLPClassifier
 from jnn.sklearn.regressor import MLPRegressor as MLPRegressor

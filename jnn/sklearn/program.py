@@ -214,11 +214,12 @@ def _judged(
 # in less than half the time, for programs that take up to a fifth longer to run; a tanh takes it
 # 6 ns in place of 1. LLVM's first level of optimisation, in one piece, takes off another 30 %, and
 # costs nothing that could be measured (level 0 does: three times the running time).
-QUICKLY: Any = {
-    "xla_cpu_use_fusion_emitters": False,
+QUICKLY: dict[str, Any] = {
     "xla_backend_optimization_level": 1,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+if jax.__version_info__ < (0, 11):  # later ones know no other way than the new
+    QUICKLY["xla_cpu_use_fusion_emitters"] = False
 # in an epoch, from which on a program is compiled thoroughly, which takes a second more
 _PRODUCTS = 2**29  # rows × parameters
 _FUNCTION_VALUES = 2**16  # of activations that are computed by a series

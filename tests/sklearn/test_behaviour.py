@@ -256,8 +256,12 @@ def test_ctrl_c_keeps_the_network_reached(monkeypatch):
     run = stochastic.Run.take
 
     def pressed(self: Any, *args: Any) -> None:
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        run(self, *args)
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        try:
+            run(self, *args)
+        finally:
+            timer.cancel()
 
     monkeypatch.setattr(stochastic.Run, "take", pressed)
     network = MLPClassifier((50,), max_iter=10**6, tol=0, n_iter_no_change=np.inf)
