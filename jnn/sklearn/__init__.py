@@ -24,7 +24,8 @@ except ImportError as error:
         'pip install ".[sklearn]"; or pip install scikit-learn'
     ) from error
 
-# programs kept for the next process, by one call
-from jnn.files import keep_compiled as compilation_cache
+from jnn import files as _files
 from jnn.sklearn.classifier import MLPClassifier as MLPClassifier
 from jnn.sklearn.regressor import MLPRegressor as MLPRegressor
+
+compilation_cache = _files.keep_compiled  # programs kept for the next process, by one call
