@@ -56,7 +56,8 @@ CHAPTERS = {
     "data": 6,  # rows before they are trained on
     "diagnostics": 7,  # what can be measured in a network
     "training": 8,  # from parameters and data to better parameters
-    # "many": 9, "sklearn": 10  the places are kept
+    # "many": 9  the place is kept
+    "sklearn": 10,  # the same as scikit-learn's estimators
 }
 TOP = 11  # __init__, the contents page, stands above all
 
@@ -66,7 +67,14 @@ CORE = (
     *(f"triangular/{name}" for name in ("network", "rule", "dense", "substitution", "loops")),
 )
 # tests of a chapter against another: networks of jnn against its theory
-ACROSS = {"theory.predictions"}
+# and of its estimators against scikit-learn
+ACROSS = {
+    "theory.predictions",
+    "sklearn.checks",
+    "sklearn.same_numbers",
+    "sklearn.compilations",
+    "sklearn.behaviour",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 PARSED = sorted([*FILES, *(ROOT / "scripts").rglob("*.py")])
 

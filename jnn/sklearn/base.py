@@ -1,0 +1,147 @@
+"""What the two estimators share: parameters, validation, fitting, warm starts, predictions."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from jnn import checks
+from jnn.checks import Data
+from jnn.data.rows import Rows
+from jnn.sklearn import draws, lbfgs, predictions, stochastic
+from jnn.sklearn.conversion import check_layers
+from jnn.sklearn.solvers import SOLVERS
+
+
+class BaseMLP(BaseEstimator):
+    """The estimators' common behaviour; each says what targets, outputs and scores are."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    # ---- what each of the two says of itself ----
+
+    def _validate_input(self, X: Data, y: Data, *, incremental: bool, reset: bool) -> Any:
+        """X and y, checked; y of one output is (n,)."""
+        raise NotImplementedError
+
+    def _output(self) -> str:
+        """The output's activation, a key of `objectives.OBJECTIVES`."""
+        raise NotImplementedError
+
+    # ---- fitting ----
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Data, y: Data, sample_weight: Data = None) -> Any:
+        """Fit the network to all rows.
+
+        Args:
+          X: (n, n_features), an array, a sparse matrix or a data frame.
+          y: (n,) or (n, n_outputs): class labels, label indicators or real numbers.
+          sample_weight: (n,), None for all ones.
+        Returns:
+          The estimator itself.
+        Raises:
+          ValueError: a parameter or the data are not as described, or weights became infinite.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(
+        self, X: Data, y: Data, sample_weight: Data, *, incremental: bool = False
+    ) -> "BaseMLP":
+        hidden = self._hidden_sizes()
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, y = self._validate_input(X, y, incremental=incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        y = y.reshape(-1, 1) if y.ndim == 1 else y
+        self.n_outputs_ = y.shape[1]
+        random = check_random_state(self.random_state)
+        if first:
+            self._initialize(random, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
+        check_layers(self.coefs_, self.intercepts_, (X.shape[1], self.n_outputs_))
+        rows = Rows(X, y, sample_weight)
+        if self.solver == "lbfgs":
+            lbfgs.fit(self, rows)
+        else:
+            stochastic.fit(self, rows, random, incremental=incremental)
+        if not all(np.isfinite(a).all() for a in [*self.coefs_, *self.intercepts_]):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed: put a StandardScaler before the network, or "
+                "lower learning_rate_init."
+            )
+        return self
+
+    def _hidden_sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = [*sizes] if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [checks.integer("each entry of hidden_layer_sizes", size, 1) for size in sizes]
+
+    def _initialize(self, random: np.random.RandomState, sizes: list[int], dtype: np.dtype) -> None:
+        """A new network, and nothing remembered."""
+        self.n_iter_ = 0
+        self.t_ = 0
+        self.n_layers_ = len(sizes)
+        self.out_activation_ = self._output()
+        self.coefs_, self.intercepts_ = draws.glorot(random, sizes, self.activation, dtype)
+        self._best_params = None
+        if self.solver == "lbfgs":
+            return
+        self.loss_curve_ = []
+        self._no_improvement_count = 0
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _check_solver(self) -> bool:
+        if self.solver not in SOLVERS:
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    # ---- predictions ----
+
+    def _outputs(self, X: Data) -> np.ndarray:
+        """The network's outputs (n, n_outputs), by the weights that stand in the estimator."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return predictions.outputs(
+            X, self.coefs_, self.intercepts_, self.activation, self.out_activation_
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,196 @@
+"""The classifier: what its targets, outputs and scores are."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import Tags, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from jnn.checks import Data, Thing
+from jnn.sklearn.base import BaseMLP
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """scikit-learn's classifier: the same parameters, attributes and numbers, compiled by JAX.
+
+        xₗ = h(xₗ₋₁ Wₗ + bₗ),  p = softmax(x_{N−1} W_N + b_N)
+
+    of several classes; of two, and of labels that do not exclude each other, p is the logistic
+    function of each output. It minimises −Σ log p[class], averaged over rows.
+
+    Args:
+      hidden_layer_sizes: the width of each hidden layer.
+      activation: of the hidden layers, "identity", "logistic", "tanh" or "relu".
+      solver: "adam", "sgd" or "lbfgs".
+      alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand.
+      batch_size: rows of a minibatch; "auto" is min(200, n).
+      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
+        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate_init: η₀.
+      power_t: the exponent of "invscaling".
+      max_iter: the most epochs, or iterations of lbfgs.
+      shuffle: whether each epoch visits the rows in a new order.
+      random_state: a seed or generator of weights, validation split and orders, drawn in
+        scikit-learn's sequence.
+      tol: an epoch is progress if the loss falls below the least so far minus tol (with
+        early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
+        of the gradient.
+      verbose: print each epoch.
+      warm_start: go on from the network that is there.
+      momentum, nesterovs_momentum: of sgd.
+      early_stopping: hold rows out, judge by their score, and end with the best weights.
+      validation_fraction: the share of rows that is held out.
+      beta_1, beta_2, epsilon: of adam.
+      n_iter_no_change: stop after more epochs than this without progress.
+      max_fun: the most calls of the loss in lbfgs.
+
+    Fitted attributes are scikit-learn's: `coefs_` and `intercepts_`, lists of NumPy's arrays (what
+    is written there is what predicts and what `partial_fit` and `warm_start` go on from),
+    `classes_`, `loss_`, `loss_curve_`, `best_loss_`, `n_iter_`, `t_`, `validation_scores_`,
+    `best_validation_score_`, `n_layers_`, `n_outputs_`, `out_activation_`, `n_features_in_`,
+    `feature_names_in_`.
+    Source: scikit-learn, `sklearn.neural_network`; Kingma and Ba 2014 (adam); Glorot and Bengio
+      2010 (weights); Byrd, Lu, Nocedal and Zhu 1995 (lbfgs).
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier((8,), solver="lbfgs", random_state=1).fit(X, y)
+    >>> bool(network.score(X, y) > 0.95)
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Thing = (100,),
+        activation: Thing = "relu",
+        *,
+        solver: Thing = "adam",
+        alpha: Thing = 0.0001,
+        batch_size: Thing = "auto",
+        learning_rate: Thing = "constant",
+        learning_rate_init: Thing = 0.001,
+        power_t: Thing = 0.5,
+        max_iter: Thing = 200,
+        shuffle: Thing = True,
+        random_state: Thing = None,
+        tol: Thing = 1e-4,
+        verbose: Thing = False,
+        warm_start: Thing = False,
+        momentum: Thing = 0.9,
+        nesterovs_momentum: Thing = True,
+        early_stopping: Thing = False,
+        validation_fraction: Thing = 0.1,
+        beta_1: Thing = 0.9,
+        beta_2: Thing = 0.999,
+        epsilon: Thing = 1e-8,
+        n_iter_no_change: Thing = 10,
+        max_fun: Thing = 15000,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    def _output(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _validate_input(
+        self, X: Data, y: Data, *, incremental: bool, reset: bool
+    ) -> tuple[Any, np.ndarray]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        return X, self._label_binarizer.transform(y).astype(bool)
+
+    def _check_classes(self, classes: np.ndarray) -> None:
+        """Raise where a later call brings classes that the network does not have."""
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the "
+                    f"previous call to fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Data, y: Data, sample_weight: Data = None, classes: Thing = None
+    ) -> Any:
+        """One epoch over these rows, from the network that is there on.
+
+        Args:
+          X: (n, n_features).
+          y: (n,) or (n, n_labels).
+          sample_weight: (n,), None for all ones.
+          classes: all there will ever be; needed in the first call only.
+        Returns:
+          The estimator itself.
+        Raises:
+          AttributeError: the solver is lbfgs, which has no epochs.
+          ValueError: the first call lacks classes, y has other ones, or early_stopping is on.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Data) -> np.ndarray:
+        """The most probable class of each row, (n,), or the labels above ½, (n, n_labels)."""
+        p = self._outputs(X)
+        return self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
+
+    def predict_proba(self, X: Data) -> np.ndarray:
+        """The probability of each class, (n, n_classes), in the order of `classes_`."""
+        p = self._outputs(X)
+        return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
+
+    def predict_log_proba(self, X: Data) -> np.ndarray:
+        """The logarithms of `predict_proba`; of a probability that has underflowed it is −∞."""
+        p = self.predict_proba(X)
+        return np.log(p, out=p)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,105 @@
+"""The host's side of a stochastic run: chunks of epochs, and what is done between them.
+
+What is here changes no number of a run: how many epochs a chunk has, what is printed, Ctrl-C.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jnn.data.rows import Rows
+from jnn.interrupts import Interrupt, interruptible
+from jnn.sklearn import program
+from jnn.sklearn.draws import Orders
+from jnn.sklearn.program import Epoch, Form, State
+
+_ENTRIES = 2**18  # of the orders of a chunk: 1 MiB
+_MOST = 256  # epochs of a chunk
+_LOOK_SECONDS = 0.2  # how long the device runs between two looks
+# before the speed is known, it is taken to be this, of one core
+_SECONDS_A_STEP = 2e-5
+_SECONDS_A_PRODUCT = 1e-9
+
+
+class Run:
+    """A run of at most `epochs` epochs over n rows; `take` it, then look what it has become."""
+
+    def __init__(self, form: Form, numbers: Any, state: State, data: Rows, n: int) -> None:
+        self.form = form
+        self.numbers = np.asarray(numbers, np.float64)
+        self.state = state
+        self.data = data
+        self.n = n
+        self.done = 0
+        self.interrupted = False
+
+    def take(
+        self,
+        epochs: int,
+        orders: Orders | None,
+        validation: Rows | None,
+        look: Callable[[Epoch], None],
+    ) -> None:
+        """Train; after each chunk `look` is given each of its epochs.
+
+        Raises nothing for Ctrl-C: the state is that after the last chunk.
+        """
+        rows = max(1, min(_MOST, _ENTRIES // len(self.data.x)))
+        with jax.transfer_guard("allow"), interruptible() as interrupt:
+            try:
+                for row in self._chunks(epochs, rows, orders, validation, interrupt):
+                    look(row)
+            except KeyboardInterrupt:  # in a thread, or under a handler of the user's
+                self.interrupted = True
+        if orders:
+            orders.rewind(self.done)
+
+    def _chunks(
+        self,
+        epochs: int,
+        rows: int,
+        orders: Orders | None,
+        validation: Rows | None,
+        interrupt: Interrupt,
+    ) -> Iterator[Epoch]:
+        data = jax.device_put(self.data)
+        validation = jax.device_put(validation)
+
+        def draw(count: int) -> np.ndarray | None:
+            # where a step takes all rows, their order does not matter
+            return orders.draw(count, rows) if orders and self.form.size else None
+
+        chunk = max(1, int(_LOOK_SECONDS / self._expected_seconds()))
+        count = min(rows, epochs, chunk)
+        order = draw(count)
+        while True:
+            start = time.perf_counter()
+            state, history = program.run(
+                self.form, self.state, self.numbers, data, validation, order, self.n, rows, count
+            )
+            following = min(rows, epochs - self.done - count, chunk)
+            order = draw(following) if following else None  # while the device is busy
+            history = np.asarray(history)
+            speed = (time.perf_counter() - start) / count
+            chunk = max(1, min(4 * chunk, int(_LOOK_SECONDS / speed)))
+            self.state = state
+            event = int(np.asarray(state.memory)[-1])
+            stops = event >= program.STOPPED
+            for row in map(Epoch._make, history[:count]):
+                self.done += 1
+                yield row
+                if row.event >= program.STOPPED:
+                    break
+            self.interrupted = interrupt.asked
+            if stops or not following or self.interrupted:
+                return
+            count = following
+
+    def _expected_seconds(self) -> float:
+        """What an epoch may take."""
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
+        steps = -(-self.n // (self.form.size or self.n))
+        return steps * _SECONDS_A_STEP + self.n * numbers * _SECONDS_A_PRODUCT

@@ -1,0 +1,104 @@
+"""Fitting by SciPy's L-BFGS-B, on a compiled value and gradient."""
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jax import Array
+from sklearn.exceptions import ConvergenceWarning
+
+from jnn import callers
+from jnn.checks import Thing
+from jnn.data.rows import Rows
+from jnn.sklearn.conversion import params_of
+from jnn.sklearn.program import QUICKLY, value_and_gradient
+from jnn.sklearn.stochastic import filled_up
+
+
+def fit(estimator: Thing, rows: Rows) -> None:
+    """Minimise the loss of all rows, from the weights in the estimator on.
+
+    Where squared errors have several outputs they are summed over them, in the loss as in the
+    gradient: scikit-learn averages in the one and sums in the other (its issue 8349), so that its
+    line search looks at another function than its steps.
+
+    Args:
+      estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
+      rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
+    """
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    dtype = coefs[0].dtype
+    sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
+    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]])
+    with jax.enable_x64(True), jax.transfer_guard("allow"):
+        data = jax.device_put(filled_up(rows, dtype))
+
+        def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
+            loss, slope = _objective(
+                estimator.out_activation_,
+                estimator.activation,
+                sizes,
+                vector.astype(dtype, copy=False),
+                data,
+                float(estimator.alpha),
+            )
+            return float(loss), np.asarray(slope, np.float64)
+
+        found = scipy.optimize.minimize(
+            value_and_slope,
+            start.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
+    estimator.n_iter_ = min(found.nit, estimator.max_iter)
+    estimator.loss_ = float(found.fun)
+    estimator.coefs_, estimator.intercepts_ = _layers(found.x.astype(dtype), sizes)
+    if found.status != 0:
+        _warn(estimator, found)
+
+
+def _warn(estimator: Thing, found: Any) -> None:
+    remedy = ""
+    if estimator.n_iter_ == estimator.max_iter:
+        remedy = (
+            "\nIncrease the number of iterations to improve the convergence "
+            f"(max_iter={estimator.max_iter})."
+        )
+    callers.warn(
+        f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+        f"(status={found.status}):\n{found.message}\n{remedy}\nScaling the data may help, too: put "
+        "a StandardScaler before the network.",
+        ConvergenceWarning,
+    )
+
+
+def _layers(vector: Any, sizes: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
+    """coefs and intercepts, one after the other in a vector."""
+    coefs, intercepts, first = [], [], 0
+    for n_in, n_out in pairwise(sizes):
+        coefs.append(vector[first : first + n_in * n_out].reshape(n_in, n_out))
+        first += n_in * n_out
+    for n_out in sizes[1:]:
+        intercepts.append(vector[first : first + n_out])
+        first += n_out
+    return coefs, intercepts
+
+
+@partial(jax.jit, static_argnames=("output", "activation", "sizes"), compiler_options=QUICKLY)
+def _objective(
+    output: str, activation: str, sizes: tuple[int, ...], vector: Array, rows: Rows, alpha: Any
+) -> tuple[Array, Array]:
+    """What is minimised and its gradient, by the vector of all coefs, then all intercepts."""
+    params = params_of(*_layers(vector, sizes), activation)
+    loss, gradient = value_and_gradient(output, params, rows, alpha, summed=True)
+    coefs = [w.T.ravel() for stack in gradient for w in stack.w]
+    return loss, jnp.concatenate([*coefs, *(b for stack in gradient for b in stack.b)])

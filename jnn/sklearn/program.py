@@ -1,0 +1,224 @@
+"""The compiled training run of a network, by scikit-learn's definitions.
+
+What shapes the program is in `Form`; everything else is numbers or data, and rows are filled up to
+a few lengths, so that the folds of a search share one program. It differs from `jnn.fit`'s in its
+definitions (the table of differences stands in the chapter's docstring), not in its network:
+forward pass and derivative are the triangular chapter's.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jnn.checks import Tree
+from jnn.data.rows import Rows
+from jnn.params import Params
+from jnn.sklearn.objectives import OBJECTIVES
+from jnn.sklearn.solvers import SOLVERS, Numbers
+from jnn.triangular.method import AUTO
+from jnn.triangular.network import batch_output
+
+# What becomes of a run at the end of an epoch
+GOES_ON, RATE_CUT, STOPPED, RATE_TOO_SMALL = range(4)
+_LEAST_RATE = 1e-6  # of "adaptive"
+
+
+class Form(NamedTuple):
+    """What shapes the program, beside the shapes of the data; hashable."""
+
+    output: str  # a key of OBJECTIVES
+    solver: str  # a key of SOLVERS
+    size: int | None  # rows of a minibatch; None: all rows in one
+
+
+class Memory(NamedTuple):
+    """What stopping and rates remember; one vector in a state."""
+
+    best: Any  # the least loss or the highest score
+    without: Any  # epochs without progress
+    rate: Any
+    updates: Any
+    seen: Any  # rows
+    event: Any  # of the last epoch
+
+
+class State(NamedTuple):
+    """What an epoch starts from."""
+
+    params: Params
+    moments: tuple[Tree, ...]
+    best: Params | None  # of the highest score; None without validation
+    memory: Any  # Memory
+
+
+class Epoch(NamedTuple):
+    """What is recorded of an epoch, a column each."""
+
+    loss: Any
+    score: Any
+    rate: Any
+    event: Any
+
+
+def penalty(params: Params, alpha: Any) -> Array:
+    """½ α Σ W²."""
+    return 0.5 * alpha * sum(jnp.vdot(stack.w, stack.w) for stack in params)
+
+
+def value_and_gradient(
+    output: str, params: Params, rows: Rows, alpha: Any, *, summed: bool = False
+) -> tuple[Array, Params]:
+    """The loss of some rows and the gradient it is minimised by, both divided by Σ weights.
+
+    scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
+    issue 8349), which a line search must not; with `summed` the two are of one function.
+    """
+    objective = OBJECTIVES[output]
+    x, y, weights = rows
+    total = jnp.sum(weights)
+    shares = weights / total
+    z, back = jax.vjp(lambda params: batch_output(params, x, AUTO), params)
+    prediction = objective.predict(z)
+    y = y.astype(z.dtype)
+    (gradient,) = back(shares[:, None] * (prediction - y))
+    strength = (alpha / total).astype(z.dtype)
+    gradient = tuple(  # the penalty is of weights, not of biases
+        dataclasses.replace(g, w=g.w + strength * stack.w)
+        for g, stack in zip(gradient, params, strict=True)
+    )
+    loss = objective.loss(y, prediction, shares)
+    if summed and objective.averages:
+        loss = loss * y.shape[1]
+    return loss + penalty(params, strength), gradient
+
+
+def _run(
+    form: Form,
+    state: State,
+    numbers: Any,
+    data: Rows,
+    validation: Rows | None,
+    order: Any,
+    n: Any,
+    rows: int,
+    epochs: Any,
+) -> tuple[State, Array]:
+    """Train for `epochs` epochs, or until there is no progress.
+
+    Args:
+      numbers: of `Numbers`, as one vector.
+      data: n rows, and what they are filled up with, of weight 0.
+      validation: rows, likewise.
+      order: (rows, rows of data), the order in which epoch i visits the data, what fills up last;
+        None where it is that of the data.
+      n: how many rows count.
+      rows: the most epochs of one call.
+      epochs: how many of them.
+    Returns:
+      The state then, and (rows, columns of `Epoch`).
+    """
+    numbers = Numbers(*numbers)
+    solver = SOLVERS[form.solver]
+    size = form.size or len(data.x)
+
+    def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
+        i, state, history = carry
+        visits = None if order is None else order[i]
+
+        memory = Memory(*state.memory)
+
+        def step(j: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            params, moments, total = carry
+            batch, count = _minibatch(form, data, visits, n, j)
+            loss, gradient = value_and_gradient(form.output, params, batch, numbers.alpha)
+            t = memory.updates + j + 1
+            moments, change = solver.step(numbers, memory.rate, t, moments, gradient)
+            return jax.tree.map(jnp.add, params, change), moments, total + loss * count
+
+        start = (state.params, state.moments, jnp.zeros((), state.memory.dtype))
+        steps = -(-n // size)
+        params, moments, total = lax.fori_loop(0, steps, step, start)
+        memory = memory._replace(updates=memory.updates + steps, seen=memory.seen + n)
+        state = State(params, moments, state.best, None)
+        state, row = _judged(form, numbers, state, memory, total / n, validation)
+        return i + 1, state, lax.dynamic_update_index_in_dim(history, row, i, 0)
+
+    def unfinished(carry: tuple[Array, State, Array]) -> Array:
+        i, state, _ = carry
+        return (i < epochs) & (Memory(*state.memory).event < STOPPED)
+
+    history = jnp.zeros((rows, len(Epoch._fields)), state.memory.dtype)
+    _, state, history = lax.while_loop(unfinished, epoch, (0, state, history))
+    return state, history
+
+
+def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> tuple[Rows, Any]:
+    """Minibatch j and how many rows of it count; what fills up the last has weight 0."""
+    if form.size is None:
+        return data, n
+    first = j * form.size
+    start = jnp.minimum(first, len(data.x) - form.size)
+    if visits is None:
+        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, form.size), data)
+    else:
+        index = lax.dynamic_slice(visits, (start,), (form.size,))
+        rows = jax.tree.map(lambda a: a[index], data)
+    there = start + jnp.arange(form.size) >= first
+    rows = rows._replace(weights=jnp.where(there, rows.weights, 0))
+    return rows, jnp.minimum(form.size, n - first)
+
+
+def _judged(
+    form: Form, numbers: Numbers, state: State, memory: Memory, loss: Any, validation: Rows | None
+) -> tuple[State, Array]:
+    """The end of an epoch: whether it was the best, whether there is progress, and the new rate."""
+    best = state.best
+    if validation is None:
+        value, score = loss, jnp.nan
+        stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
+    else:
+        objective = OBJECTIVES[form.output]
+        shares = validation.weights / jnp.sum(validation.weights)
+        predictions = objective.predict(batch_output(state.params, validation.x, AUTO))
+        score = objective.score(validation.y.astype(shares.dtype), predictions, shares)
+        value = score = score.astype(loss.dtype)
+        stalled, improved = score < memory.best + numbers.tol, score > memory.best
+        best = lax.cond(improved, lambda: state.params, lambda: state.best)
+    without = jnp.where(stalled, memory.without + 1, 0)
+    fallen = numbers.learning_rate / (memory.seen + 1) ** numbers.power
+    rate = jnp.where(numbers.falling > 0, fallen, memory.rate)
+    over = without > numbers.patience
+    cut = over & (numbers.adaptive > 0) & (rate > _LEAST_RATE)
+    stopped = jnp.where(numbers.adaptive > 0, RATE_TOO_SMALL, STOPPED)
+    event = jnp.where(over, jnp.where(cut, RATE_CUT, stopped), GOES_ON)
+    rate = jnp.where(cut, rate / 5, rate)
+    memory = memory._replace(
+        best=jnp.where(improved, value, memory.best),
+        without=jnp.where(cut, 0, without),
+        rate=rate,
+        event=event,
+    )
+    vector, row = (
+        jnp.stack([jnp.asarray(entry, loss.dtype) for entry in record])
+        for record in (memory, Epoch(loss, score, rate, event))
+    )
+    return state._replace(best=best, memory=vector), row
+
+
+# Of XLA's two ways to emit loops the older compiles in half the time, for programs that take some
+# percent longer to run: for runs that are short beside a compilation.
+QUICKLY: Any = {"xla_cpu_use_fusion_emitters": False}
+_LONG = 2**29  # rows × parameters of an epoch from which on it is compiled thoroughly
+
+_static = ("form", "rows")
+_quick = jax.jit(_run, static_argnames=_static, compiler_options=QUICKLY)
+_thorough = jax.jit(_run, static_argnames=_static)
+
+
+def run(form: Form, state: State, numbers: Any, data: Rows, *rest: Any) -> tuple[State, Array]:
+    """`_run`, compiled as it pays."""
+    work = len(data.x) * sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return (_quick if work < _LONG else _thorough)(form, state, numbers, data, *rest)

@@ -1,0 +1,162 @@
+"""The regressor: what its targets, outputs and scores are."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from jnn.checks import Data, Thing
+from jnn.sklearn.base import BaseMLP
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """scikit-learn's regressor: the same parameters, attributes and numbers, compiled by JAX.
+
+        xₗ = h(xₗ₋₁ Wₗ + bₗ),  ŷ = x_{N−1} W_N + b_N  or its exponential
+
+    Args:
+      loss: "squared_error", ½(ŷ − y)² averaged over outputs, or "poisson", half the deviance of
+        counts y ≥ 0, y log(y/ŷ) − y + ŷ, whose ŷ is the exponential of the output.
+      hidden_layer_sizes: the width of each hidden layer.
+      activation: of the hidden layers, "identity", "logistic", "tanh" or "relu".
+      solver: "adam", "sgd" or "lbfgs".
+      alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand.
+      batch_size: rows of a minibatch; "auto" is min(200, n).
+      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
+        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate_init: η₀.
+      power_t: the exponent of "invscaling".
+      max_iter: the most epochs, or iterations of lbfgs.
+      shuffle: whether each epoch visits the rows in a new order.
+      random_state: a seed or generator of weights, validation split and orders, drawn in
+        scikit-learn's sequence.
+      tol: an epoch is progress if the loss falls below the least so far minus tol (with
+        early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
+        of the gradient.
+      verbose: print each epoch.
+      warm_start: go on from the network that is there.
+      momentum, nesterovs_momentum: of sgd.
+      early_stopping: hold rows out, judge by their score, and end with the best weights.
+      validation_fraction: the share of rows that is held out.
+      beta_1, beta_2, epsilon: of adam.
+      n_iter_no_change: stop after more epochs than this without progress.
+      max_fun: the most calls of the loss in lbfgs.
+
+    Fitted attributes are scikit-learn's, as in `MLPClassifier`, without `classes_`. Three things
+    are better: there is no `partial_fit` with lbfgs; with lbfgs and several outputs loss and
+    gradient are those of one function; "poisson" refuses y < 0.
+    Source: scikit-learn, `sklearn.neural_network`; Kingma and Ba 2014 (adam); Glorot and Bengio
+      2010 (weights); Byrd, Lu, Nocedal and Zhu 1995 (lbfgs).
+
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> network = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0, alpha=0)
+    >>> bool(network.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self,
+        loss: Thing = "squared_error",
+        hidden_layer_sizes: Thing = (100,),
+        activation: Thing = "relu",
+        *,
+        solver: Thing = "adam",
+        alpha: Thing = 0.0001,
+        batch_size: Thing = "auto",
+        learning_rate: Thing = "constant",
+        learning_rate_init: Thing = 0.001,
+        power_t: Thing = 0.5,
+        max_iter: Thing = 200,
+        shuffle: Thing = True,
+        random_state: Thing = None,
+        tol: Thing = 1e-4,
+        verbose: Thing = False,
+        warm_start: Thing = False,
+        momentum: Thing = 0.9,
+        nesterovs_momentum: Thing = True,
+        early_stopping: Thing = False,
+        validation_fraction: Thing = 0.1,
+        beta_1: Thing = 0.9,
+        beta_2: Thing = 0.999,
+        epsilon: Thing = 1e-8,
+        n_iter_no_change: Thing = 10,
+        max_fun: Thing = 15000,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    def _output(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _validate_input(
+        self, X: Data, y: Data, *, incremental: bool, reset: bool
+    ) -> tuple[Any, np.ndarray]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if self.loss == "poisson" and (least := y.min()) < 0:
+            raise ValueError(
+                f"y has entries below 0, the least of them {least}; loss='poisson' is for counts "
+                "and rates, y >= 0: take loss='squared_error'"
+            )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Data, y: Data, sample_weight: Data = None) -> Any:
+        """One epoch over these rows, from the network that is there on.
+
+        Args:
+          X: (n, n_features).
+          y: (n,) or (n, n_outputs).
+          sample_weight: (n,), None for all ones.
+        Returns:
+          The estimator itself.
+        Raises:
+          AttributeError: the solver is lbfgs, which has no epochs.
+          ValueError: early_stopping is on.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Data) -> np.ndarray:
+        """ŷ of each row, (n,) or (n, n_outputs)."""
+        y = self._outputs(X)
+        return y.ravel() if self.n_outputs_ == 1 else y
