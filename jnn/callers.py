@@ -3,8 +3,8 @@
 import sys
 import warnings
 
-# the checks of tests, and decorators, stand between jnn's own calls
-_WITHIN = ("jnn", "jaxtyping", "beartype")
+# the checks of tests, and decorators, stand between jnn's own calls; so do scikit-learn's
+_WITHIN = ("jnn", "jaxtyping", "beartype", "sklearn")
 
 
 def warn(message: str, category: type[Warning] = RuntimeWarning) -> None:

@@ -67,14 +67,8 @@ CORE = (
     *(f"triangular/{name}" for name in ("network", "rule", "dense", "substitution", "loops")),
 )
 # tests of a chapter against another: networks of jnn against its theory
-# and of its estimators against scikit-learn
-ACROSS = {
-    "theory.predictions",
-    "sklearn.checks",
-    "sklearn.same_numbers",
-    "sklearn.compilations",
-    "sklearn.behaviour",
-}
+ESTIMATORS = ("checks", "same_numbers", "compilations", "behaviour")  # against scikit-learn's
+ACROSS = {"theory.predictions", *(f"sklearn.{name}" for name in ESTIMATORS)}
 FILES = sorted(PACKAGE.rglob("*.py"))
 PARSED = sorted([*FILES, *(ROOT / "scripts").rglob("*.py")])
 

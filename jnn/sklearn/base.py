@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jnn import checks
-from jnn.checks import Data
+from jnn.checks import Data, Thing
 from jnn.data.rows import Rows
 from jnn.sklearn import draws, lbfgs, predictions, stochastic
 from jnn.sklearn.conversion import check_layers
@@ -46,10 +46,17 @@ class BaseMLP(BaseEstimator):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
     }
 
+    hidden_layer_sizes: Thing
+    activation: str
+    solver: str
+    random_state: Thing
+    warm_start: bool
+    early_stopping: bool
+
     # ---- what each of the two says of itself ----
 
-    def _validate_input(self, X: Data, y: Data, *, incremental: bool, reset: bool) -> Any:
-        """X and y, checked; y of one output is (n,)."""
+    def _validate_input(self, X: Data, y: Data, *, again: bool, reset: bool) -> Any:
+        """X and y, checked, y of one output as (n,); `again`: for the network that is there."""
         raise NotImplementedError
 
     def _output(self) -> str:
@@ -77,8 +84,9 @@ class BaseMLP(BaseEstimator):
         self, X: Data, y: Data, sample_weight: Data, *, incremental: bool = False
     ) -> "BaseMLP":
         hidden = self._hidden_sizes()
-        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._validate_input(X, y, incremental=incremental, reset=first)
+        again = bool(self.warm_start or incremental)
+        first = not (again and hasattr(self, "coefs_"))
+        X, y = self._validate_input(X, y, again=again, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
         y = y.reshape(-1, 1) if y.ndim == 1 else y

@@ -118,7 +118,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
     def _validate_input(
-        self, X: Data, y: Data, *, incremental: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -131,7 +131,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+        if not (again and hasattr(self, "classes_")):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
@@ -178,12 +178,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict(self, X: Data) -> np.ndarray:
         """The most probable class of each row, (n,), or the labels above ½, (n, n_labels)."""
         p = self._outputs(X)
-        return self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
+        binarizer: Any = self._label_binarizer
+        return binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Data) -> np.ndarray:
-        """The probability of each class, (n, n_classes), in the order of `classes_`."""
+        """The probability of each class, (n, n_classes), in the order of `classes_`.
+
+        Labels that do not exclude each other, each by itself, have probabilities between 0 and 1,
+        never those two: what would be rounded to 1 is the largest number below it.
+        """
         p = self._outputs(X)
-        return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - p, p])
+        if self.out_activation_ == "logistic":
+            limits = np.finfo(p.dtype)
+            np.clip(p, limits.tiny, 1 - limits.epsneg, out=p)
+        return p
 
     def predict_log_proba(self, X: Data) -> np.ndarray:
         """The logarithms of `predict_proba`; of a probability that has underflowed it is −∞."""

@@ -1,5 +1,7 @@
 """What scikit-learn draws from `random_state`, in its sequence: weights, then orders of visits."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -23,7 +25,7 @@ def glorot(
     """
     factor = 2.0 if activation == "logistic" else 6.0
     coefs, intercepts = [], []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         r = np.sqrt(factor / (n_in + n_out))
         coefs.append(random.uniform(-r, r, (n_in, n_out)).astype(dtype, copy=False))
         intercepts.append(random.uniform(-r, r, n_out).astype(dtype, copy=False))

@@ -151,24 +151,26 @@ def _run(
         return (i < epochs) & (Memory(*state.memory).event < STOPPED)
 
     history = jnp.zeros((rows, len(Epoch._fields)), state.memory.dtype)
-    _, state, history = lax.while_loop(unfinished, epoch, (0, state, history))
+    start: Any = (0, state, history)
+    _, state, history = lax.while_loop(unfinished, epoch, start)
     return state, history
 
 
 def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> tuple[Rows, Any]:
     """Minibatch j and how many rows of it count; what fills up the last has weight 0."""
-    if form.size is None:
+    size = form.size
+    if size is None:
         return data, n
-    first = j * form.size
-    start = jnp.minimum(first, len(data.x) - form.size)
+    first = j * size
+    start = jnp.minimum(first, len(data.x) - size)
     if visits is None:
-        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, form.size), data)
+        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
     else:
-        index = lax.dynamic_slice(visits, (start,), (form.size,))
+        index = lax.dynamic_slice(visits, (start,), (size,))
         rows = jax.tree.map(lambda a: a[index], data)
-    there = start + jnp.arange(form.size) >= first
+    there = start + jnp.arange(size) >= first
     rows = rows._replace(weights=jnp.where(there, rows.weights, 0))
-    return rows, jnp.minimum(form.size, n - first)
+    return rows, jnp.minimum(size, n - first)
 
 
 def _judged(

@@ -53,7 +53,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
       2010 (weights); Byrd, Lu, Nocedal and Zhu 1995 (lbfgs).
 
     >>> X = np.linspace(-1, 1, 50)[:, None]
-    >>> network = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0, alpha=0)
+    >>> network = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=1)
     >>> bool(network.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99)
     True
     """
@@ -120,7 +120,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _validate_input(
-        self, X: Data, y: Data, *, incremental: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -132,6 +132,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
+        del again  # numbers have no classes that could be new
         if self.loss == "poisson" and (least := y.min()) < 0:
             raise ValueError(
                 f"y has entries below 0, the least of them {least}; loss='poisson' is for counts "

@@ -128,9 +128,8 @@ def _split(estimator: Thing, rows: Rows, random: Any) -> tuple[Rows, Rows]:
         test_size=estimator.validation_fraction,
         stratify=rows.y if binary else None,
     )
-    train, validation = (
-        Rows(*part, *[None] * (3 - len(part))) for part in (parts[::2], parts[1::2])
-    )
+    nothing = [None] * (3 - len(there))
+    train, validation = (Rows(*part, *nothing) for part in (parts[::2], parts[1::2]))
     if validation.x.shape[0] < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
@@ -215,7 +214,8 @@ def _leave(estimator: Thing, optimizer: Optimizer, state: State) -> None:
     if estimator.early_stopping:
         estimator.best_loss_ = None
         estimator.best_validation_score_ = memory.best
-        if memory.best > -np.inf:
+        # where every score was NaN there is no best
+        if state.best is not None and memory.best > -np.inf:
             params = estimator._best_params = state.best
     else:
         estimator.best_loss_ = number(memory.best)
