@@ -2,8 +2,9 @@
 
 1. Columns of X, and of y in regression, are standardised.
 2. The penalty is chosen on held-out rows: for each α of `ALPHAS` four networks are trained on three
-   quarters of the rows each and judged on the other quarter. It is the largest α whose loss lies within
-   one standard error of the least (Breiman and others 1984): of a small set the least is luck.
+   quarters of the rows each and judged on the other quarter. It is the largest α whose loss lies
+   within one standard error of the least (Breiman and others 1984): of a small set the least is
+   luck.
 3. With this α eight networks start at other weights and are trained on all rows. Their outputs
    before softmax or sigmoid are averaged, which takes off what is chance in each of them.
 
