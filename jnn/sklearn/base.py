@@ -50,6 +50,7 @@ class BaseMLP(BaseEstimator):
     activation: str
     solver: str
     random_state: Thing
+    alpha: Thing
     warm_start: bool
     early_stopping: bool
 

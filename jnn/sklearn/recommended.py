@@ -26,7 +26,7 @@ from jnn.checks import Tree
 from jnn.data.scaling import standardization, standardize
 from jnn.data.splits import split
 from jnn.params import Params, layers
-from jnn.sklearn.joined import Layers, joined, unscaled
+from jnn.sklearn.averages import Layers, joined, unscaled
 from jnn.training.fitting import fit
 from jnn.triangular.network import predict
 
