@@ -7,6 +7,9 @@
    luck.
 3. With this α eight networks start at other weights and are trained on all rows. Their outputs
    before softmax or sigmoid are averaged, which takes off what is chance in each of them.
+4. Of classes the average is multiplied by a factor, an inverse temperature: that which gave the
+   held-out rows the least loss. A penalty makes a network timid, the lack of one too sure (Guo and
+   others 2017).
 
 Each is trained by Adam, its rate falling along half a cosine to 0. As α and the start are numbers
 to the compiled program, there are two programs: of three quarters of the rows and of all of them.
@@ -31,11 +34,13 @@ from jnn.training.fitting import fit
 from jnn.triangular.network import predict
 
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
+FACTORS = 2.0 ** np.linspace(-3, 3, 49)  # an inverse temperature; with 1 among them
 FOLDS = 4
 MEMBERS = 8
 LEAST_ROWS = 2 * FOLDS
 # what is minimised, by the names of out_activation_
 LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "identity": "half_mse"}
+CALIBRATED = ("cross_entropy", "binary_cross_entropy")
 
 
 class Training(NamedTuple):
@@ -53,6 +58,7 @@ class Recommended(NamedTuple):
 
     layers: Layers  # of one network, from rows as they came to the averaged outputs
     alpha: float
+    factor: float  # of the outputs of classes
     held_out: np.ndarray  # (alphas,) mean loss on held-out rows, y standardised
     history: np.ndarray  # (epochs,) training loss with penalty, the members' mean
 
@@ -71,7 +77,8 @@ def recommended_network(
     Raises:
       ValueError: there are too few rows to hold some out.
     Source: Breiman, Friedman, Olshen and Stone 1984 (one standard error); Loshchilov and Hutter
-      2017 (cosine); Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts).
+      2017 (cosine); Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts); Guo,
+      Pleiss, Sun and Weinberger 2017 (temperature).
 
     >>> x = np.linspace(-1, 1, 40)[:, None]
     >>> quick = Training(hidden=(8,), epochs=50)
@@ -94,16 +101,20 @@ def recommended_network(
     )
     of_folds, of_members, of_split = jax.random.split(jax.random.key(seed), 3)
     loss = LOSSES[output]
-    held_out = _held_out_losses(x, z, loss, of_split, of_folds, training)
-    alpha = ALPHAS[most_within_one_error(held_out)]
+    outputs = _held_out_outputs(x, z, loss, of_split, of_folds, training)
+    factors, held_out = _judged(outputs, z, loss)
+    best = most_within_one_error(held_out)
+    alpha = ALPHAS[best]
 
     members, histories = [], []
     for key in jax.random.split(of_members, MEMBERS):
         params, history = _trained(x, z, loss, alpha, key, training)
         members.append([(np.asarray(w), np.asarray(b)) for w, b in layers(params)])
         histories.append(history)
-    network = unscaled(joined(members), scaling, target)
-    return Recommended(network, alpha, held_out.mean(axis=1), np.mean(histories, axis=0))
+    *hidden, (w, b) = joined(members)
+    factor = float(factors[best])
+    network = unscaled([*hidden, (factor * w, factor * b)], scaling, target)
+    return Recommended(network, alpha, factor, held_out.mean(axis=1), np.mean(histories, axis=0))
 
 
 def most_within_one_error(held_out: np.ndarray) -> int:
@@ -123,10 +134,10 @@ def most_within_one_error(held_out: np.ndarray) -> int:
     return int(np.flatnonzero(more.mean(axis=1) <= error)[-1])
 
 
-def _held_out_losses(
+def _held_out_outputs(
     x: np.ndarray, y: np.ndarray, loss: str, of_split: Tree, of_folds: Tree, training: Training
 ) -> np.ndarray:
-    """(alphas, n): for each α the loss of each row, by the network that has not seen it."""
+    """(alphas, n, n_N): for each α the outputs of each row, by the network that has not seen it."""
     parts = _folds(len(x), y if loss == "cross_entropy" else None, of_split)
     outputs = np.empty((len(ALPHAS), *y.shape), np.float32)
     for held, key in zip(parts, jax.random.split(of_folds, FOLDS), strict=True):
@@ -134,10 +145,19 @@ def _held_out_losses(
         for i, alpha in enumerate(ALPHAS):  # from the same start, so that only α differs
             params, _ = _trained(x[rest], y[rest], loss, alpha, key, training)
             outputs[i, held] = predict(params, x[held])
-    each = losses.resolve(loss)
-    targets = np.tile(y, (len(ALPHAS), 1))
-    found = losses.of_examples(each, *map(jax.numpy.asarray, (np.concatenate(outputs), targets)))
-    return np.asarray(found, np.float64).reshape(len(ALPHAS), len(x))
+    return outputs
+
+
+def _judged(outputs: np.ndarray, y: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:
+    """For each α the best factor of its outputs, (alphas,), and the rows' losses, (alphas, n)."""
+    factors = FACTORS if loss in CALIBRATED else np.ones(1)
+    scaled = factors.astype(np.float32)[:, None, None, None] * outputs  # (factors, alphas, n, n_N)
+    targets = np.broadcast_to(y, scaled.shape)
+    rows = (jax.numpy.asarray(a.reshape(-1, y.shape[1])) for a in (scaled, targets))
+    each = np.asarray(losses.of_examples(losses.resolve(loss), *rows), np.float64)
+    each = each.reshape(scaled.shape[:3])
+    best = each.mean(axis=2).argmin(axis=0)
+    return factors[best], each[best, np.arange(len(ALPHAS))]
 
 
 def _folds(n: int, classes: np.ndarray | None, key: Tree) -> list[np.ndarray]:

@@ -77,7 +77,11 @@ def test_the_network_is_the_mean_of_eight_trained_by_fit(output):
         for key in jax.random.split(of_members, recommended.MEMBERS)
     ]
     mean = np.mean([jnn.predict(params, x32) for params, _ in every], axis=0)
-    if of_y is not None:
+    mean = found.factor * mean
+    if of_y is None:
+        assert found.factor in recommended.FACTORS
+    else:
+        assert found.factor == 1
         mean = jnn.data.unstandardize(of_y, mean)
     np.testing.assert_allclose(plain(found.layers, x), mean, rtol=1e-4, atol=1e-4)
     assert found.history.shape == (QUICK.epochs,)
@@ -97,6 +101,28 @@ def test_the_recipe_is_the_same_in_other_units_and_for_the_same_seed():
     expected = 1e4 * plain(one.layers, x) + 1
     found = plain(scaled.layers, other)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("loss", recommended.CALIBRATED)
+@pytest.mark.parametrize("factor", [0.25, 1.0, 4.0])
+def test_of_true_logits_in_other_units_the_factor_is_found(loss, factor):
+    """Labels drawn with softmax(z) or sigmoid(z), and outputs z / factor."""
+    rng = np.random.default_rng(0)
+    z = 2 * rng.normal(size=(5_000, 3))
+    if loss == "cross_entropy":
+        y = np.eye(3)[np.argmax(z + rng.gumbel(size=z.shape), axis=1)]
+    else:
+        y = (z + rng.logistic(size=z.shape) > 0) * 1.0
+    outputs = np.tile(z / factor, (len(recommended.ALPHAS), 1, 1)).astype(np.float32)
+    factors, each = recommended._judged(outputs, y.astype(np.float32), loss)
+    np.testing.assert_allclose(factors, factor, rtol=0.1)  # the next factor is 9 % away
+    assert each.shape == (len(recommended.ALPHAS), 5_000)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    if loss == "cross_entropy":
+        expected = -np.log((p * y).sum(axis=1)).mean()
+    else:
+        expected = np.logaddexp(0, np.where(y > 0, -z, z)).mean()
+    np.testing.assert_allclose(each.mean(), expected, rtol=2e-3)
 
 
 def test_noise_gets_a_larger_penalty_than_a_rule():
