@@ -70,10 +70,11 @@ class BaseMLP(BaseEstimator):
 
         It is the class with hidden_layer_sizes=(64, 64), activation="silu", alpha="held-out" and
         learning_rate_init=0.01. Its `fit` standardises the columns of X, and of y in regression,
-        chooses α on held-out rows (`alpha_`; `held_out_losses_` tells of each α the mean loss),
-        trains eight networks to convergence and leaves their average, one network of eight times
-        the width, in `coefs_` and `intercepts_`. Data frames with missing values or categories
-        need a `ColumnTransformer` of `SimpleImputer` and `OneHotEncoder` before it.
+        judges penalties on held-out rows (`held_out_losses_` tells of each α the mean loss), trains
+        eight networks to convergence with those that are not clearly worse than the best
+        (`alphas_`), and leaves their average in `coefs_` and `intercepts_`: one network of eight
+        times the width. Data frames with missing values or categories need a `ColumnTransformer`
+        of `SimpleImputer` and `OneHotEncoder` before it.
 
         Args:
           overrides: parameters of the class. A number as alpha gives the plain estimator.

@@ -69,7 +69,7 @@ def fit(estimator: Thing, rows: Rows, random: Any) -> None:
     dtype = estimator.coefs_[0].dtype
     estimator.coefs_ = [np.array(w.T, dtype, order="C") for w, _ in found.layers]
     estimator.intercepts_ = [np.array(b, dtype) for _, b in found.layers]
-    estimator.alpha_ = found.alpha
+    estimator.alphas_ = found.alphas
     losses = map(float, found.held_out)
     estimator.held_out_losses_ = dict(zip(recommended.ALPHAS, losses, strict=True))
     estimator.loss_curve_ = [dtype.type(loss) for loss in found.history]

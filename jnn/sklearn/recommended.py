@@ -1,15 +1,14 @@
 """The recipe of `recommended()`: a network that is good without tuning, by `jnn.fit` in float32.
 
 1. Columns of X, and of y in regression, are standardised.
-2. The penalty is chosen on held-out rows: for each α of `ALPHAS` four networks are trained on three
-   quarters of the rows each and judged on the other quarter. It is the largest α whose loss lies
-   within one standard error of the least (Breiman and others 1984): of a small set the least is
-   luck.
-3. With this α eight networks start at other weights and are trained on all rows. Their outputs
-   before softmax or sigmoid are averaged, which takes off what is chance in each of them.
-4. Of classes the average is multiplied by a factor, an inverse temperature: that which gave the
-   held-out rows the least loss. A penalty makes a network timid, the lack of one too sure (Guo and
-   others 2017).
+2. Penalties are judged on held-out rows: for each α of `ALPHAS` four networks are trained on three
+   quarters of the rows each, and asked for the other quarter. Of classes their outputs before
+   softmax or sigmoid are multiplied by a factor, an inverse temperature, that makes the loss of
+   these rows least: a penalty makes a network timid, the lack of one too sure.
+3. Eight networks start at other weights and are trained on all rows. In turn they take the α's
+   that the held-out rows do not tell from the best: those whose losses, row by row, exceed the
+   best's by at most two standard errors on average. To choose one of them would be to trust luck.
+4. The outputs of the eight, each with the factor of its α, are averaged.
 
 Each is trained by Adam, its rate falling along half a cosine to 0. As α and the start are numbers
 to the compiled program, there are two programs: of three quarters of the rows and of all of them.
@@ -57,8 +56,8 @@ class Recommended(NamedTuple):
     """What the recipe found."""
 
     layers: Layers  # of one network, from rows as they came to the averaged outputs
-    alpha: float
-    factor: float  # of the outputs of classes
+    alphas: tuple[float, ...]  # of the members
+    factors: tuple[float, ...]  # of their outputs; 1 but of classes
     held_out: np.ndarray  # (alphas,) mean loss on held-out rows, y standardised
     history: np.ndarray  # (epochs,) training loss with penalty, the members' mean
 
@@ -76,9 +75,8 @@ def recommended_network(
       training: None is 64–64 silu.
     Raises:
       ValueError: there are too few rows to hold some out.
-    Source: Breiman, Friedman, Olshen and Stone 1984 (one standard error); Loshchilov and Hutter
-      2017 (cosine); Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts); Guo,
-      Pleiss, Sun and Weinberger 2017 (temperature).
+    Source: Loshchilov and Hutter 2017 (cosine); Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts);
+      Guo, Pleiss, Sun and Weinberger 2017 (temperature).
 
     >>> x = np.linspace(-1, 1, 40)[:, None]
     >>> quick = Training(hidden=(8,), epochs=50)
@@ -103,35 +101,38 @@ def recommended_network(
     loss = LOSSES[output]
     outputs = _held_out_outputs(x, z, loss, of_split, of_folds, training)
     factors, held_out = _judged(outputs, z, loss)
-    best = most_within_one_error(held_out)
-    alpha = ALPHAS[best]
+    taken = np.resize(not_told_from_best(held_out), MEMBERS)
 
     members, histories = [], []
-    for key in jax.random.split(of_members, MEMBERS):
-        params, history = _trained(x, z, loss, alpha, key, training)
-        members.append([(np.asarray(w), np.asarray(b)) for w, b in layers(params)])
+    for key, i in zip(jax.random.split(of_members, MEMBERS), taken, strict=True):
+        params, history = _trained(x, z, loss, ALPHAS[i], key, training)
+        *hidden, (w, b) = [(np.asarray(w), np.asarray(b)) for w, b in layers(params)]
+        members.append([*hidden, (factors[i] * w, factors[i] * b)])
         histories.append(history)
-    *hidden, (w, b) = joined(members)
-    factor = float(factors[best])
-    network = unscaled([*hidden, (factor * w, factor * b)], scaling, target)
-    return Recommended(network, alpha, factor, held_out.mean(axis=1), np.mean(histories, axis=0))
+    return Recommended(
+        unscaled(joined(members), scaling, target),
+        tuple(ALPHAS[i] for i in taken),
+        tuple(factors[taken].tolist()),
+        held_out.mean(axis=1),
+        np.mean(histories, axis=0),
+    )
 
 
-def most_within_one_error(held_out: np.ndarray) -> int:
-    """The place of the largest α that is not clearly worse than the best.
+def not_told_from_best(held_out: np.ndarray) -> np.ndarray:
+    """The places of the α's that are not clearly worse than the best, in order.
 
-    Of the differences to the best, row by row, the mean is at most its standard error.
+    Of the differences to the best, row by row, the mean is at most two standard errors.
 
     Args:
-      held_out: (alphas, n), the loss of each row, α growing.
+      held_out: (alphas, n), the loss of each row.
 
-    >>> most_within_one_error(np.array([[1.0, 3.0], [1.5, 2.4], [0.9, 3.2], [2.9, 3.1]]))
-    2
+    >>> not_told_from_best(np.array([[1.0, 3.0], [1.5, 2.4], [0.9, 3.2], [2.9, 3.1]])).tolist()
+    [0, 1, 2]
     """
     n = held_out.shape[1]
     more = held_out - held_out[held_out.mean(axis=1).argmin()]
     error = more.std(axis=1, ddof=1) / np.sqrt(n)
-    return int(np.flatnonzero(more.mean(axis=1) <= error)[-1])
+    return np.flatnonzero(more.mean(axis=1) <= 2 * error)
 
 
 def _held_out_outputs(

@@ -35,7 +35,8 @@ def test_a_regressor_in_the_units_of_y(dtype):
     assert network.predict(x).dtype == dtype
     assert [w.shape for w in network.coefs_] == [(3, 48), (48, 1)]
     assert list(network.held_out_losses_) == list(recommended.ALPHAS)
-    assert network.alpha_ in recommended.ALPHAS
+    assert set(network.alphas_) <= set(recommended.ALPHAS)
+    assert len(network.alphas_) == recommended.MEMBERS
     assert network.n_iter_ == len(network.loss_curve_) == 150
     copy = pickle.loads(pickle.dumps(network))
     np.testing.assert_array_equal(copy.predict(x), network.predict(x))
@@ -57,7 +58,7 @@ def test_a_number_as_alpha_gives_the_plain_estimator():
     x, y = data()
     network = MLPRegressor.recommended(**QUICK, alpha=0.1, solver="lbfgs", tol=1e3).fit(x, y)
     assert [w.shape for w in network.coefs_] == [(3, 6), (6, 1)]
-    assert not hasattr(network, "alpha_")
+    assert not hasattr(network, "alphas_")
 
 
 @pytest.mark.parametrize(
