@@ -146,7 +146,6 @@ class BaseMLP(BaseEstimator):
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._output()
         self.coefs_, self.intercepts_ = draws.glorot(random, sizes, self.activation, dtype)
-        self._best_params = None
         if self.solver == "lbfgs":
             return
         self.loss_curve_ = []

@@ -24,16 +24,17 @@ def fit(estimator: Thing, rows: Rows) -> None:
 
     Where squared errors have several outputs they are summed over them, in the loss as in the
     gradient: scikit-learn averages in the one and sums in the other (its issue 8349), so that its
-    line search looks at another function than its steps.
+    line search looks at another function than its steps. Like theirs it computes in float64, and so
+    are the weights that it leaves, whatever comes.
 
     Args:
       estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
     """
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
-    dtype = coefs[0].dtype
+    dtype = np.dtype(np.float64)  # SciPy's own
     sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
-    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]])
+    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=dtype)
     with jax.enable_x64(True), jax.transfer_guard("allow"):
         data = jax.device_put(filled_up(rows, dtype))
 
@@ -42,15 +43,15 @@ def fit(estimator: Thing, rows: Rows) -> None:
                 estimator.out_activation_,
                 estimator.activation,
                 sizes,
-                vector.astype(dtype, copy=False),
+                vector,
                 data,
                 float(estimator.alpha),
             )
-            return float(loss), np.asarray(slope, np.float64)
+            return float(loss), np.asarray(slope)
 
         found = scipy.optimize.minimize(
             value_and_slope,
-            start.astype(np.float64),
+            start,
             method="L-BFGS-B",
             jac=True,
             options={
@@ -61,7 +62,7 @@ def fit(estimator: Thing, rows: Rows) -> None:
         )
     estimator.n_iter_ = min(found.nit, estimator.max_iter)
     estimator.loss_ = float(found.fun)
-    estimator.coefs_, estimator.intercepts_ = _layers(found.x.astype(dtype), sizes)
+    estimator.coefs_, estimator.intercepts_ = _layers(found.x, sizes)
     if found.status != 0:
         _warn(estimator, found)
 

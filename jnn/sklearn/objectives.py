@@ -18,7 +18,7 @@ class Objective(NamedTuple):
 
     predict: Callable[[Array], Array]  # ŷ of logits z: (rows, n_N)
     loss: Callable[[Array, Array, Array], Array]  # of y, ŷ and the rows' shares, which sum to 1
-    score: Callable[[Array, Array, Array], Array]  # of the same; higher is better
+    score: Callable[[Array, Array, Array], Array]  # of y, ŷ and the rows' weights; best is 1
     averages: bool = False  # whether the loss is divided by the number of outputs
 
 
@@ -54,20 +54,29 @@ def _half_poisson_deviance(y: Array, p: Array, shares: Array) -> Array:
     return _summed(deviance, shares)
 
 
-def _accuracy_of_class(y: Array, p: Array, shares: Array) -> Array:
-    return jnp.sum((jnp.argmax(y, 1) == jnp.argmax(p, 1)) * shares)
+# Scores are compared with each other, so equal ones must be equal to the bit: divided once, at the
+# end, numbers of right rows are.
 
 
-def _accuracy_of_labels(y: Array, p: Array, shares: Array) -> Array:
+def _accuracy_of_class(y: Array, p: Array, weights: Array) -> Array:
+    return _share(jnp.argmax(y, 1) == jnp.argmax(p, 1), weights)
+
+
+def _accuracy_of_labels(y: Array, p: Array, weights: Array) -> Array:
     """Of rows of which every label is right."""
-    return jnp.sum(jnp.all((y > 0.5) == (p > 0.5), axis=1) * shares)
+    return _share(jnp.all((y > 0.5) == (p > 0.5), axis=1), weights)
 
 
-def _r2(y: Array, p: Array, shares: Array) -> Array:
+def _share(right: Array, weights: Array) -> Array:
+    return jnp.sum(right * weights) / jnp.sum(weights)
+
+
+def _r2(y: Array, p: Array, weights: Array) -> Array:
     """1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over outputs; of a constant y 1 or 0, as they have it."""
-    share = shares[:, None]
-    residual = jnp.sum(share * (y - p) ** 2, axis=0)
-    total = jnp.sum(share * (y - jnp.sum(share * y, axis=0)) ** 2, axis=0)
+    w = weights[:, None]
+    mean = jnp.sum(w * y, axis=0) / jnp.sum(w)
+    residual = jnp.sum(w * (y - p) ** 2, axis=0)
+    total = jnp.sum(w * (y - mean) ** 2, axis=0)
     constant = total == 0
     r2 = 1 - residual / jnp.where(constant, 1, total)
     r2 = jnp.where(constant, jnp.where(residual == 0, 1.0, 0.0), r2)

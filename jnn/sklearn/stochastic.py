@@ -26,7 +26,7 @@ class Optimizer(NamedTuple):
     solver: str
     numbers: Numbers
     moments: tuple[Tree, ...] | None  # NumPy's; None before the first step
-    rate: float
+    learning_rate: float
     updates: int
 
 
@@ -80,7 +80,7 @@ def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None
                 alpha=estimator.alpha, tol=estimator.tol, patience=estimator.n_iter_no_change
             ),
             _state(estimator, optimizer),
-            filled_up(rows, dtype),
+            filled_up(rows, dtype, in_batches=size < n),
             n,
         )
         orders = None
@@ -103,11 +103,17 @@ def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None
         )
 
 
-def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
-    """Dense rows of a dtype and with weights, as many as share a program: 0 for what was added."""
+def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
+    """Dense rows of a dtype and with weights, as many as share a program: 0 for what was added.
+
+    Args:
+      rows: X, dense or sparse, y and weights, or None for all ones.
+      dtype: to compute in.
+      in_batches: whether they are taken in minibatches, none of which sees what was added.
+    """
     x, y, weights = rows
     n = x.shape[0]
-    length = padding.longer(n)
+    length = _coarse(n) if in_batches and n <= _MANY else padding.longer(n)
     if scipy.sparse.issparse(x):
         remedy = "give fewer rows at a time to partial_fit"
         memory.check("the dense rows of X", length * x.shape[1] * dtype.itemsize, remedy)
@@ -116,6 +122,19 @@ def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
     w[:n] = 1 if weights is None else weights
     x, y = (padding.filled_up(np.asarray(a, dtype), length) for a in (x, y))
     return Rows(x, y, w)
+
+
+_MANY = 2**16  # rows from which on a quarter more of them is too much memory
+
+
+def _coarse(n: int) -> int:
+    """A multiple of an eighth to a quarter of n: few lengths, as only memory pays for them.
+
+    >>> [_coarse(n) for n in (5, 322, 323, 1437, 1438)]
+    [5, 384, 384, 1536, 1536]
+    """
+    step = 2 ** max(n.bit_length() - 3, 0)
+    return -(-n // step) * step
 
 
 def _split(estimator: Thing, rows: Rows, random: Any) -> tuple[Rows, Rows]:
@@ -163,18 +182,17 @@ def _state(estimator: Thing, optimizer: Optimizer) -> State:
     elif best is None:  # an earlier fit stopped by scores
         best = estimator.best_loss_ = np.inf
     if best is None:  # or this one does, and the earlier did not
-        best, estimator.validation_scores_ = -np.inf, []
+        best = estimator.best_validation_score_ = -np.inf
+        estimator.validation_scores_ = []
     record = Memory(
         best=best,
         without=estimator._no_improvement_count,
-        rate=optimizer.rate,
+        rate=optimizer.learning_rate,
         updates=optimizer.updates,
         seen=estimator.t_,
         event=program.GOES_ON,
     )
-    kept = None
-    if estimator.early_stopping:
-        kept = getattr(estimator, "_best_params", None) or params
+    kept = params if estimator.early_stopping else None
     return State(params, moments, kept, np.asarray(record, np.float64))
 
 
@@ -213,16 +231,17 @@ def _leave(estimator: Thing, optimizer: Optimizer, state: State) -> None:
     number = estimator.coefs_[0].dtype.type
     if estimator.early_stopping:
         estimator.best_loss_ = None
+        best_before = estimator.best_validation_score_
         estimator.best_validation_score_ = memory.best
-        # where every score was NaN there is no best
-        if state.best is not None and memory.best > -np.inf:
-            params = estimator._best_params = state.best
+        # as theirs: no epoch above an earlier fit's best, or NaN alone, leaves the last weights
+        if state.best is not None and memory.best > best_before:
+            params = state.best
     else:
         estimator.best_loss_ = number(memory.best)
         estimator.best_validation_score_ = None
         estimator.validation_scores_ = None
     estimator._no_improvement_count = int(memory.without)
     estimator._optimizer = optimizer._replace(
-        moments=state.moments, rate=memory.rate, updates=int(memory.updates)
+        moments=state.moments, learning_rate=memory.rate, updates=int(memory.updates)
     )
     estimator.coefs_, estimator.intercepts_ = layers_of(params)
