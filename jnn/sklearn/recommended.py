@@ -75,8 +75,8 @@ def recommended_network(
       training: None is 64–64 silu.
     Raises:
       ValueError: there are too few rows to hold some out.
-    Source: Loshchilov and Hutter 2017 (cosine); Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts);
-      Guo, Pleiss, Sun and Weinberger 2017 (temperature).
+    Source: Loshchilov and Hutter 2017 (cosine); Guo, Pleiss, Sun and Weinberger 2017 (temperature);
+      Lakshminarayanan, Pritzel and Blundell 2017 (averages over starts).
 
     >>> x = np.linspace(-1, 1, 40)[:, None]
     >>> quick = Training(hidden=(8,), epochs=50)
