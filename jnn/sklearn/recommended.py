@@ -3,8 +3,10 @@
 1. Columns of X, and of y in regression, are standardised.
 2. Penalties are judged on held-out rows: for each α of `ALPHAS` four networks are trained on three
    quarters of the rows each, and asked for the other quarter. Of classes their outputs before
-   softmax or sigmoid are multiplied by a factor, an inverse temperature, that makes the loss of
-   these rows least: a penalty makes a network timid, the lack of one too sure.
+   softmax or sigmoid are multiplied by a factor, an inverse temperature: a penalty makes a network
+   timid, the lack of one too sure. It is the root of the factor that makes the loss of these rows
+   least, half of the way to it from 1: where they are few and none is wrong, the whole way makes
+   the network so sure that a single wrong row outweighs all others.
 3. Eight networks start at other weights and are trained on all rows. In turn they take the α's
    that the held-out rows do not tell from the best: those whose losses, row by row, exceed the
    best's by at most two standard errors on average. To choose one of them would be to trust luck.
@@ -150,15 +152,21 @@ def _held_out_outputs(
 
 
 def _judged(outputs: np.ndarray, y: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:
-    """For each α the best factor of its outputs, (alphas,), and the rows' losses, (alphas, n)."""
-    factors = FACTORS if loss in CALIBRATED else np.ones(1)
-    scaled = factors.astype(np.float32)[:, None, None, None] * outputs  # (factors, alphas, n, n_N)
-    targets = np.broadcast_to(y, scaled.shape)
-    rows = (jax.numpy.asarray(a.reshape(-1, y.shape[1])) for a in (scaled, targets))
-    each = np.asarray(losses.of_examples(losses.resolve(loss), *rows), np.float64)
-    each = each.reshape(scaled.shape[:3])
-    best = each.mean(axis=2).argmin(axis=0)
-    return factors[best], each[best, np.arange(len(ALPHAS))]
+    """For each α the factor of its outputs, (alphas,), and the rows' losses with it, (alphas, n)."""
+    factors = np.ones(len(ALPHAS))
+    if loss in CALIBRATED:
+        each = [_of_rows(factor * factors, outputs, y, loss).mean(axis=1) for factor in FACTORS]
+        factors = np.sqrt(FACTORS[np.argmin(each, axis=0)])
+    return factors, _of_rows(factors, outputs, y, loss)
+
+
+def _of_rows(factors: np.ndarray, outputs: np.ndarray, y: np.ndarray, loss: str) -> np.ndarray:
+    """(alphas, n): the loss of each row, of outputs times the factor of their α."""
+    scaled = (factors[:, None, None] * outputs).astype(np.float32)
+    rows = jax.numpy.asarray(scaled.reshape(-1, y.shape[1]))
+    targets = jax.numpy.asarray(np.tile(y, (len(ALPHAS), 1)))
+    each = losses.of_examples(losses.resolve(loss), rows, targets)
+    return np.asarray(each, np.float64).reshape(outputs.shape[:2])
 
 
 def _folds(n: int, classes: np.ndarray | None, key: Tree) -> list[np.ndarray]:

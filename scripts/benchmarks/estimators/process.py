@@ -52,19 +52,24 @@ class Worker:
     def __init__(self, library: str, directory: Path | None) -> None:
         import jax
 
-        from benchmarks.estimators import library as libraries
+        import jnn
+        from benchmarks.estimators.library import kind
 
         self.library = library
         self.compiled = 0
         jax.monitoring.register_event_duration_secs_listener(self._heard)
         if directory is not None:
-            libraries.keep_programs(library, directory)
-        self.estimator = libraries.estimator
+            jnn.keep_compiled(directory)
+        self.kind = kind
         self.data: dict[Any, Any] = {}
 
     def _heard(self, event: str, duration_secs: float, **metadata: str | int) -> None:
         del duration_secs, metadata
         self.compiled += event == COMPILED
+
+    def network(self, classes: bool) -> Any:
+        """The library's network with the default parameters."""
+        return self.kind(self.library, classes)(random_state=0)
 
     def rows(self, name: str, dtype: str, rows: int | None = None) -> Any:
         """The rows of a set, and whether they are of classes."""
@@ -111,13 +116,13 @@ def about(worker: Worker) -> dict[str, Any]:
 def fit(worker: Worker, name: str, dtype: str) -> dict[str, Any]:
     """One fit with the default parameters."""
     x, y, classes = worker.rows(name, dtype)
-    return worker.timed(lambda: worker.estimator(worker.library, classes).fit(x, y))[1]
+    return worker.timed(lambda: worker.network(classes).fit(x, y))[1]
 
 
 def numbers(worker: Worker, name: str, dtype: str) -> dict[str, Any]:
     """What a fit with the default parameters finds, to be compared."""
     x, y, classes = worker.rows(name, dtype)
-    fitted = worker.estimator(worker.library, classes).fit(x, y)
+    fitted = worker.network(classes).fit(x, y)
     outputs = fitted.predict_proba(x) if classes else fitted.predict(x)
     return {"losses": list(map(float, fitted.loss_curve_)), "outputs": outputs.tolist()}
 
@@ -127,7 +132,7 @@ def cross_validation(worker: Worker, name: str, dtype: str) -> dict[str, Any]:
     from sklearn.model_selection import cross_val_score
 
     x, y, classes = worker.rows(name, dtype)
-    network = worker.estimator(worker.library, classes)
+    network = worker.network(classes)
     scores, spent = worker.timed(lambda: cross_val_score(network, x, y, cv=5))
     return spent | {"scores": scores.tolist()}
 
@@ -140,7 +145,7 @@ def search(
     from sklearn.model_selection import GridSearchCV
 
     x, y, classes = worker.rows(name, dtype, rows)
-    network = worker.estimator(worker.library, classes)
+    network = worker.network(classes)
     searched = GridSearchCV(network, QUICK if quick else GRID, cv=5, n_jobs=jobs, refit=False)
     backend = "threading" if worker.library == "jnn" else "loky"
 

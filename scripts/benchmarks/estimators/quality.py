@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.estimators import library
+from benchmarks.estimators.library import OURS, THEIRS, kind
 from benchmarks.estimators.sets import HELD_OUT, SETS, Split, split
 
 DEFAULT = "scikit-learn's default"
@@ -30,7 +30,7 @@ class Score(NamedTuple):
 
 
 def _theirs(classes: bool) -> Any:
-    return library.estimator("scikit-learn", classes)
+    return kind(THEIRS, classes)(random_state=0)
 
 
 def _linear(classes: bool) -> Any:
@@ -50,8 +50,7 @@ def _boosting(classes: bool) -> Any:
 
 
 def _recommended(classes: bool) -> Any:
-    kind = "MLPClassifier" if classes else "MLPRegressor"
-    return getattr(library.module("jnn"), kind).recommended(random_state=0)
+    return kind(OURS, classes).recommended(random_state=0)
 
 
 CONTESTANTS: dict[str, Callable[[bool], Any]] = {
@@ -84,25 +83,21 @@ def score(make: Callable[[bool], Any], classes: bool, rows: Split) -> Score:
 
 def print_held_out(quick: bool) -> None:
     """The table of held-out losses, and what it is to show."""
-    contestants = dict(CONTESTANTS)
-    if library.stands_in():
-        print("\nleft out: recommended: there is no jnn.sklearn yet")
-        del contestants[RECIPE]
     seeds = range(1 if quick else 5)
     names = ("iris", "diabetes") if quick else HELD_OUT
     print(f"\nestimators: held-out log loss, or 1 − R², mean of {len(seeds)} splits")
-    print(f"{'':<16}" + "".join(f"{name:>24}" for name in contestants))
+    print(f"{'':<16}" + "".join(f"{name:>24}" for name in CONTESTANTS))
     every: dict[str, dict[str, np.ndarray]] = {}
     for name in names:
         every[name] = {
             contestant: np.array(
                 [score(make, SETS[name].classes, split(name, seed)) for seed in seeds]
             )
-            for contestant, make in contestants.items()
+            for contestant, make in CONTESTANTS.items()
         }
         means = [scores[:, 0].mean() for scores in every[name].values()]
         print(f"{name:<16}" + "".join(f"{mean:>24.3f}" for mean in means), flush=True)
-    for contestant in contestants:
+    for contestant in CONTESTANTS:
         if contestant != DEFAULT:
             print(judged(contestant, every))
     _print_fits(every)
@@ -141,18 +136,17 @@ def _listed(names: list[str]) -> str:
 
 def _print_fits(every: dict[str, dict[str, np.ndarray]]) -> None:
     """Accuracy or R² and seconds, each in a table of its own."""
-    contestants = list(next(iter(every.values())))
     for title, column, digits in (
         ("accuracy, or R², on the held-out rows", 1, 3),
         ("seconds of a fit, the least (of the first of a shape compilation is a part)", 2, 2),
     ):
         print(f"\nestimators: {title}")
-        print(f"{'':<16}" + "".join(f"{name:>24}" for name in contestants))
+        print(f"{'':<16}" + "".join(f"{name:>24}" for name in CONTESTANTS))
         reduce = np.mean if column == 1 else np.min
         for name, scores in every.items():
-            values = [reduce(scores[contestant][:, column]) for contestant in contestants]
+            values = [reduce(scores[contestant][:, column]) for contestant in CONTESTANTS]
             cells = "".join(f"{value:>24.{digits}f}" for value in values)
-            if column == 2 and RECIPE in scores:
-                ratio = values[contestants.index(RECIPE)] / values[0]
+            if column == 2:
+                ratio = values[-1] / values[0]
                 cells += f"  {ratio:.1f} × the default, allowed {MOST_SECONDS}"
             print(f"{name:<16}{cells}", flush=True)

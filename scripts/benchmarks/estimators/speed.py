@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.estimators.library import LIBRARIES
+from benchmarks.estimators.library import LIBRARIES, OURS, THEIRS
 from benchmarks.process import Process
 from benchmarks.timing import DisagreementError, assert_close, race
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-2}  # of loss curves and outputs, relative
 SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-THEIRS, OURS = LIBRARIES
 
 
 class Row(NamedTuple):

@@ -5,7 +5,6 @@ losses are computed here.
 """
 
 from benchmarks.estimators import quality, speed
-from benchmarks.estimators.library import stands_in
 from benchmarks.timing import package_versions
 
 PACKAGES = ("scikit-learn", "jax", "numpy", "scipy", "threadpoolctl", "joblib")
@@ -14,8 +13,6 @@ PACKAGES = ("scikit-learn", "jax", "numpy", "scipy", "threadpoolctl", "joblib")
 def measure(quick: bool) -> None:
     """Print the tables, speed first."""
     print(package_versions(*PACKAGES))
-    if stands_in():
-        print("no jnn.sklearn: scikit-learn stands in for it, and ratios are near 1")
     speed.print_fits(quick)
     speed.print_first_fits(quick)
     speed.print_cross_validation(quick)
