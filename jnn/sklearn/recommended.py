@@ -152,7 +152,7 @@ def _held_out_outputs(
 
 
 def _judged(outputs: np.ndarray, y: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:
-    """For each α the factor of its outputs, (alphas,), and the rows' losses with it, (alphas, n)."""
+    """For each α the factor of its outputs, (alphas,); the rows' losses with it, (alphas, n)."""
     factors = np.ones(len(ALPHAS))
     if loss in CALIBRATED:
         each = [_of_rows(factor * factors, outputs, y, loss).mean(axis=1) for factor in FACTORS]
