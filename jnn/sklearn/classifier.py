@@ -1,6 +1,6 @@
 """The classifier: what its targets, outputs and scores are."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
@@ -63,6 +63,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> bool(network.score(X, y) > 0.95)
     True
     """
+
+    loss: ClassVar[str] = "log_loss"
 
     def __init__(
         self,
