@@ -59,7 +59,7 @@ class Epoch(NamedTuple):
     """What is recorded of an epoch, a column each."""
 
     loss: Any
-    score: Any
+    score: Any  # 0 without validation
     rate: Any
     event: Any
 
@@ -85,7 +85,7 @@ def value_and_gradient(
     prediction = objective.predict(z)
     y = y.astype(z.dtype)
     (gradient,) = back(shares[:, None] * (prediction - y))
-    strength = (alpha / total).astype(z.dtype)
+    strength = jnp.asarray(alpha, z.dtype) / total
     gradient = tuple(  # the penalty is of weights, not of biases
         dataclasses.replace(g, w=g.w + strength * stack.w)
         for g, stack in zip(gradient, params, strict=True)
@@ -128,7 +128,6 @@ def _run(
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, state, history = carry
         visits = None if order is None else order[i]
-
         memory = Memory(*state.memory)
 
         def step(j: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -137,7 +136,8 @@ def _run(
             loss, gradient = value_and_gradient(form.output, params, batch, numbers.alpha)
             t = memory.updates + j + 1
             moments, change = solver.step(numbers, memory.rate, t, moments, gradient)
-            return jax.tree.map(jnp.add, params, change), moments, total + loss * count
+            total += loss.astype(total.dtype) * count
+            return jax.tree.map(jnp.add, params, change), moments, total
 
         start = (state.params, state.moments, jnp.zeros((), state.memory.dtype))
         steps = -(-n // size)
@@ -180,7 +180,7 @@ def _judged(
     """The end of an epoch: whether it was the best, whether there is progress, and the new rate."""
     best = state.best
     if validation is None:
-        value, score = loss, jnp.nan
+        value, score = loss, 0.0
         stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
     else:
         objective = OBJECTIVES[form.output]
@@ -214,11 +214,12 @@ def _judged(
 # in less than half the time, for programs that take up to a fifth longer to run; a tanh takes it
 # 6 ns in place of 1. LLVM's first level of optimisation, in one piece, takes off another 30 %, and
 # costs nothing that could be measured (level 0 does: three times the running time).
-QUICKLY: Any = {
-    "xla_cpu_use_fusion_emitters": False,
+QUICKLY: dict[str, Any] = {
     "xla_backend_optimization_level": 1,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+if jax.__version_info__ < (0, 11):  # later ones know no other way than the new
+    QUICKLY["xla_cpu_use_fusion_emitters"] = False
 # in an epoch, from which on a program is compiled thoroughly, which takes a second more
 _PRODUCTS = 2**29  # rows × parameters
 _FUNCTION_VALUES = 2**16  # of activations that are computed by a series
