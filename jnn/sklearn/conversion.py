@@ -15,7 +15,13 @@ from jnn.params import Params, Stack
 Matrix: TypeAlias = np.ndarray | Array
 
 # scikit-learn's names of hidden activations, and jnn's
-ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+ACTIVATIONS = {
+    "identity": "identity",
+    "logistic": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "silu": "silu",
+}
 
 
 def check_layers(coefs: Thing, intercepts: Thing, ends: tuple[int, int]) -> None:
