@@ -32,6 +32,9 @@ from jnn.files import (
 )
 from jnn.initializers import INITIALIZERS as INITIALIZERS
 from jnn.losses import LOSSES as LOSSES
+
+# Many networks at once
+from jnn.many import Fits as Fits, fit_many as fit_many
 from jnn.metrics import (
     METRICS as METRICS,
     ClassificationReport as ClassificationReport,

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jnn import checks
@@ -38,11 +39,11 @@ class Penalty:
 PenaltyLike: TypeAlias = Penalty | Callable[[Params], Any]
 
 
-def l1(strength: Real) -> Penalty:
+def l1(strength: Real | np.ndarray) -> Penalty:
     """The lasso, strength Σ|w|: weights that the loss hardly needs shrink to 0.
 
     Args:
-      strength: at least 0.
+      strength: at least 0; for `fit_many` an array (M,), one for each member.
     Raises:
       ValueError: the strength is negative or not finite.
       TypeError: the strength is not a number.
@@ -51,10 +52,10 @@ def l1(strength: Real) -> Penalty:
     >>> l1(0.1)
     Penalty(l1=0.1, l2=0.0)
     """
-    return Penalty(l1=_strength("strength", strength))
+    return Penalty(l1=_strengths("strength", strength))
 
 
-def l2(strength: Real) -> Penalty:
+def l2(strength: Real | np.ndarray) -> Penalty:
     """Ridge, or weight decay within the gradient, ½ strength Σw².
 
     Args, Raises: as for `l1`.
@@ -63,10 +64,10 @@ def l2(strength: Real) -> Penalty:
     >>> l2(0.1)
     Penalty(l1=0.0, l2=0.1)
     """
-    return Penalty(l2=_strength("strength", strength))
+    return Penalty(l2=_strengths("strength", strength))
 
 
-def elastic_net(strength: Real, mix: Real = 0.5) -> Penalty:
+def elastic_net(strength: Real | np.ndarray, mix: Real = 0.5) -> Penalty:
     """Lasso and ridge mixed, strength (mix Σ|w| + ½ (1 − mix) Σw²).
 
     Args:
@@ -80,7 +81,7 @@ def elastic_net(strength: Real, mix: Real = 0.5) -> Penalty:
     >>> elastic_net(0.5, mix=0.25)
     Penalty(l1=0.125, l2=0.375)
     """
-    strength = _strength("strength", strength)
+    strength = _strengths("strength", strength)
     mix = checks.number("mix", mix, least=0, most=1, meaning="0 is l2, and 1 is l1")
     return Penalty(l1=strength * mix, l2=strength * (1 - mix))
 
@@ -148,6 +149,15 @@ got float32 of shape (1, 1, 1)
             f"a penalty function must return one floating-point number, got {result.dtype} of "
             f"shape {result.shape}"
         )
+
+
+def _strengths(name: str, value: Thing) -> Any:
+    """One strength, or an array of them."""
+    if not isinstance(value, np.ndarray):
+        return _strength(name, value)
+    for extreme in (value.min(initial=0), value.max(initial=0)):
+        _strength(name, extreme.item())
+    return value
 
 
 def _strength(name: str, value: Thing) -> float:

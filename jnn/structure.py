@@ -150,7 +150,11 @@ def _check_arrays(i: int, stack: _Description) -> None:
                 "arrays of JAX's or NumPy's"
             )
     if len(w) != 3 or b != w[:2]:
-        hint = ": for an ensemble use jax.vmap" if len(w) == 4 and b == w[:3] else ""
+        hint = (
+            ": members of many networks go to fit_many, or under jax.vmap"
+            if len(w) == 4 and b == w[:3]
+            else ""
+        )
         raise ValueError(
             f"stack {i} has w {w} and b {b}; expected w (depth, n_out, n_in) and b (depth, n_out)"
             + hint

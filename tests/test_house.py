@@ -56,7 +56,7 @@ CHAPTERS = {
     "data": 6,  # rows before they are trained on
     "diagnostics": 7,  # what can be measured in a network
     "training": 8,  # from parameters and data to better parameters
-    # "many": 9  the place is kept
+    "many": 9,  # of many networks at once
     "sklearn": 10,  # the same as scikit-learn's estimators
 }
 TOP = 11  # __init__, the contents page, stands above all

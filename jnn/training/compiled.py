@@ -63,26 +63,14 @@ def run(
     """
     # without jit the host's arrays come in as they are
     state, data, validation = jax.tree.map(jnp.asarray, (state, data, validation))
-    if length.filled and data.weights is None:
-        there = jnp.arange(len(data.x)) < n
-        every = data._replace(weights=there.astype(wide(data.x.dtype)))
-    else:
-        every = data
-    most = -(-len(data.x) // settings.size) if settings.size else 1
+    every = counted(data, n, length)
 
-    def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
+    def one(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
         visits = None if order is None else order[i]
-
-        def examples(i: Any, state: State, before: Array | None) -> tuple[State, Batch]:
-            if not settings.size:
-                return state, Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
-            return state, _minibatch(settings.size, data, visits, n, length, i, before)
-
-        none = Sums.none(state.memory.dtype)
-        count = steps_an_epoch if settings.size else 1
-        new, sums = steps.walk(settings, knobs, old, none, count, most, examples)
-        new, row = steps.finish(settings, knobs, old, new, sums, every, None, validation)
+        new, row = epoch(
+            settings, old, knobs, data, every, validation, visits, n, steps_an_epoch, length
+        )
         return i + 1, new, lax.dynamic_update_index_in_dim(history, row, i, 0)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
@@ -95,8 +83,47 @@ def run(
     )
     history = jnp.zeros((rows, len(names)), state.memory.dtype)
     start: Any = (0, state, history)
-    _, state, history = lax.while_loop(unfinished, epoch, start)
+    _, state, history = lax.while_loop(unfinished, one, start)
     return state, history
+
+
+def counted(data: Rows, n: Any, length: Length) -> Rows:
+    """All rows, with weights where some do not count: the n first do."""
+    if not length.filled or data.weights is not None:
+        return data
+    there = jnp.arange(len(data.x)) < n
+    return data._replace(weights=there.astype(wide(data.x.dtype)))
+
+
+def epoch(
+    settings: Settings,
+    old: State,
+    knobs: Knobs,
+    data: Rows,
+    every: Rows,
+    validation: Rows | None,
+    visits: Array | None,
+    n: Any,
+    steps_an_epoch: Any,
+    length: Length,
+) -> tuple[State, Array]:
+    """One epoch of `run`, whose arguments these are; the state then, and a row of history.
+
+    Args:
+      every: `counted` rows.
+      visits: in which order the examples are visited.
+    """
+
+    def examples(i: Any, state: State, before: Array | None) -> tuple[State, Batch]:
+        if not settings.size:
+            return state, Batch(every, jnp.asarray(n, wide(data.x.dtype)), None)
+        return state, _minibatch(settings.size, data, visits, n, length, i, before)
+
+    none = Sums.none(old.memory.dtype)
+    count = steps_an_epoch if settings.size else 1
+    most = -(-len(data.x) // settings.size) if settings.size else 1
+    new, sums = steps.walk(settings, knobs, old, none, count, most, examples)
+    return steps.finish(settings, knobs, old, new, sums, every, None, validation)
 
 
 def _minibatch(

@@ -535,7 +535,11 @@ def test_numpy_arrays_and_integers_are_accepted(as_a_user):
         ((), TypeError, "got an empty tuple"),
         (None, TypeError, "got a NoneType"),
         (PARAMS[0], TypeError, "got a Stack"),
-        (jax.tree.map(lambda leaf: leaf[None], PARAMS), ValueError, "for an ensemble use jax.vmap"),
+        (
+            jax.tree.map(lambda leaf: leaf[None], PARAMS),
+            ValueError,
+            "go to fit_many",
+        ),
         (PARAMS[::-1], ValueError, "the stacks do not chain"),
     ],
     ids=["layers", "empty", "none", "stack", "ensemble", "reversed"],

@@ -1,0 +1,4 @@
+"""Many networks of one structure, trained in one program on all cores."""
+
+from jnn.many.fitting import fit_many as fit_many
+from jnn.many.result import Fits as Fits, Prediction as Prediction

@@ -1,0 +1,93 @@
+"""The compiled epochs of a group of members, `jax.vmap` of the epoch that `fit` runs.
+
+A member that is done (stopped, or diverged) is frozen; it costs what it did until the host leaves
+it out of the next group.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jnn.data.rows import Rows
+from jnn.training.compiled import Length, counted, epoch
+from jnn.training.options import Knobs, Settings
+from jnn.training.state import State
+from jnn.training.stopping import Reason
+
+
+class Own(NamedTuple):
+    """What each member has of its own, beside its state and its numbers."""
+
+    key: bool
+    rows: bool  # training and validation rows
+    order: bool
+
+
+@partial(jax.jit, static_argnames=("settings", "length", "rows", "own"))
+def run(
+    settings: Settings,
+    states: State,
+    knobs: Knobs,
+    data: Rows,
+    validation: Rows | None,
+    order: Array | None,
+    n: Any,
+    steps_an_epoch: Any,
+    length: Length,
+    rows: int,
+    own: Own,
+    epochs: Any,
+) -> tuple[State, Array]:
+    """Train G members for `epochs` epochs, or until all of them are done.
+
+    Args:
+      settings, n, steps_an_epoch, length, rows, epochs: as in `training.compiled.run`.
+      states, knobs: leaves (G, …), but a key that all share.
+      data, validation: with a leading G where each has its own.
+      order: (R, …), or (G, R, …) where each has its own; None: the order of the data.
+    Returns:
+      The states then, and (G, R, names) numbers of `history_names`.
+    """
+    of_knobs = jax.tree.map(lambda _: 0, knobs._replace(key=None))
+    if knobs.key is not None:
+        of_knobs = of_knobs._replace(key=0 if own.key else None)
+    of_rows = 0 if own.rows else None
+
+    def of_member(
+        old: State, knobs: Knobs, data: Rows, validation: Rows | None, visits: Array | None
+    ) -> tuple[State, Array]:
+        every = counted(data, n, length)
+        new, row = epoch(
+            settings, old, knobs, data, every, validation, visits, n, steps_an_epoch, length
+        )
+        runs = old.reason == int(Reason.RUNNING)
+        return jax.tree.map(lambda a, b: jnp.where(runs, a, b), new, old), row
+
+    of_all = jax.vmap(of_member, in_axes=(0, of_knobs, of_rows, of_rows, 0 if own.order else None))
+
+    def one(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
+        i, states, history = carry
+        visits = None
+        if order is not None:
+            visits = lax.dynamic_index_in_dim(order, i, int(own.order), keepdims=False)
+        states, row = of_all(states, knobs, data, validation, visits)
+        return i + 1, states, lax.dynamic_update_index_in_dim(history, row, i, 1)
+
+    def unfinished(carry: tuple[Array, State, Array]) -> Array:
+        i, states, _ = carry
+        return (i < epochs) & jnp.any(states.reason == int(Reason.RUNNING))
+
+    shapes = jax.eval_shape(of_all, states, knobs, data, validation, _first(order, own))
+    group, names = shapes[1].shape
+    history = jnp.zeros((group, rows, names), shapes[1].dtype)
+    _, states, history = lax.while_loop(unfinished, one, (jnp.int32(0), states, history))
+    return states, history
+
+
+def _first(order: Array | None, own: Own) -> Array | None:
+    if order is None:
+        return None
+    return order[:, 0] if own.order else order[0]

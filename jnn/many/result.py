@@ -1,0 +1,141 @@
+"""The result of `fit_many`: a `Fit` for each member, as arrays with one entry for each."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jnn.checks import Data, Thing
+from jnn.equality import by_value
+from jnn.params import Params
+from jnn.training.result import STOPPED, Fit
+from jnn.triangular import network
+from jnn.triangular.inputs import check_rows
+
+
+class Prediction(NamedTuple):
+    """What an ensemble says, and how far its members are apart."""
+
+    mean: np.ndarray  # (batch, n_N)
+    std: np.ndarray  # (batch, n_N), over members
+
+
+@by_value
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """What `fit_many` leaves of M members; `print` it.
+
+    `fits[i]` is the `Fit` of member i, `fits[mask]` and `fits[a:b]` are the `Fits` of some,
+    `fits.best(name)` is the `Fit` of the member with the least entry in a column of the history.
+    `history` holds under each name of `Fit.history` an array (M, epochs), or (M, epochs, N), NaN
+    after a member's last epoch.
+    """
+
+    params: Params  # (M, …) a leaf: the best of each where patience was given, else the last
+    last_params: Params
+    best_params: Params
+    best_epoch: np.ndarray  # (M,)
+    epochs: np.ndarray  # (M,): how many each has run
+    history: dict[str, np.ndarray]
+    stopped: np.ndarray  # (M,) keys of `training.result.STOPPED`
+    numbers: dict[str, np.ndarray]  # (M,) each: the options that differ between members
+    compile_seconds: float
+    run_seconds: float
+    restores_best: bool = False  # whether params are the best: where patience was given
+    optimizer_state: Any = None
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __iter__(self) -> Iterator[Fit]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Thing) -> Any:
+        if isinstance(index, (int, np.integer)):
+            return self._fit(range(len(self))[index])
+        chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
+
+        def part(tree: Any) -> Any:
+            return jax.tree.map(lambda leaf: leaf[chosen], tree)
+
+        several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
+                   "stopped", "numbers", "optimizer_state")  # fmt: skip
+        return dataclasses.replace(self, **{name: part(getattr(self, name)) for name in several})
+
+    def _fit(self, i: int) -> Fit:
+        def one(tree: Any) -> Any:
+            return jax.tree.map(lambda leaf: leaf[i], tree)
+
+        last, best = one(self.last_params), one(self.best_params)
+        return Fit(
+            params=best if self.restores_best else last,
+            last_params=last,
+            best_params=best,
+            best_epoch=int(self.best_epoch[i]),
+            history={name: column[i, : self.epochs[i]] for name, column in self.history.items()},
+            stopped=str(self.stopped[i]),
+            compile_seconds=self.compile_seconds,
+            run_seconds=self.run_seconds,
+            optimizer_state=one(self.optimizer_state),
+        )
+
+    def best(self, name: str = "loss") -> Fit:
+        """The `Fit` of the member whose history has the least entry of that name.
+
+        Raises:
+          ValueError: nothing of that name was recorded, or it is not finite for any member.
+        """
+        least = self._least(name)
+        if not np.isfinite(least).any():
+            raise ValueError(f"no member has a finite {name}")
+        return self[int(np.nanargmin(np.where(np.isfinite(least), least, np.nan)))]
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Columns (M,), as pandas.DataFrame or polars take them: what differs, and how it ended."""
+        last = np.maximum(self.epochs - 1, 0)
+        columns = dict(self.numbers)
+        columns |= {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
+        for name, column in self.history.items():
+            if column.ndim == 2 and column.shape[1]:
+                columns[name] = np.take_along_axis(column, last[:, None], 1)[:, 0]
+        for name in ("loss", "validation_loss"):
+            if name in self.history:
+                columns[f"least_{name}"] = self._least(name)
+        return columns
+
+    def predict(self, x: Data) -> Prediction:
+        """The mean of the members' outputs, and their standard deviation.
+
+        Args:
+          x: (batch, n_0).
+        """
+        params = jax.tree.map(lambda leaf: leaf[0], self.params)
+        _, x = check_rows(params, x)
+        outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
+        return Prediction(outputs.mean(0), outputs.std(0))
+
+    def _least(self, name: str) -> np.ndarray:
+        if name not in self.history:
+            raise ValueError(f"no {name!r} was recorded, but {', '.join(self.history)}")
+        column = self.history[name]
+        return np.min(np.where(np.isnan(column), np.inf, column), axis=1, initial=np.inf)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        seconds = f"(compile {self.compile_seconds:.2f} s, run {self.run_seconds:.3f} s)"
+        yield f"{len(self)} networks, up to {self.epochs.max(initial=0)} epochs {seconds}"
+        for name in ("loss", "validation_loss"):
+            if name in self.history and self.history[name].shape[1]:
+                least = self._least(name)
+                finite = least[np.isfinite(least)]
+                if len(finite):
+                    shown = ", ".join(f"{q:.4g}" for q in np.quantile(finite, (0, 0.5, 1)))
+                    yield f"least {name.replace('_', ' ')} {shown} (best, median, worst)"
+        for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
+            if reason != "epochs":
+                yield f"{count} stopped: {STOPPED[str(reason)]}"
