@@ -1,44 +1,26 @@
 """Many runs as the host sees them: who is left is packed into groups, chunk after chunk."""
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from jnn.checks import Tree
-from jnn.data.rows import Rows, filled_up
 from jnn.data.splits import host_generator
 from jnn.interrupts import Interrupt
-from jnn.many import compiled
+from jnn.many import compiled, groups
 from jnn.many.compiled import Own
-from jnn.params import Params
-from jnn.precision import wide
+from jnn.many.sources import Sources
 from jnn.training.clock import Clock
-from jnn.training.compiled import Length
 from jnn.training.options import Knobs, Plan, Settings
-from jnn.training.state import Seen, State
-from jnn.training.stopping import START, Reason
+from jnn.training.state import State
+from jnn.training.stopping import Reason
 
-# Members of one program: from some dozens on each takes as long, and more would leave the cache
-# (1–16–16–1, batch 200).
-_GROUP = 64
 _LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
 _EPOCHS = 512  # the most of one call
 _ORDER_ENTRIES = 2**20  # of the orders handed to one group at once
-
-
-class Sources(NamedTuple):
-    """What the members train on, on the host; with a leading M where each has its own rows."""
-
-    data: Rows
-    validation: Rows | None
-    n: int
-    size: int  # examples a step; 0: all
-    length: Length
 
 
 class Runs:
@@ -77,8 +59,8 @@ class Runs:
         self.done = np.zeros(self.members, int)  # epochs
         self.history: list[tuple[np.ndarray, np.ndarray]] = []  # (members, their epochs) a chunk
         self.clock = Clock()
-        self.threads = threads()
-        self.group = group_size(self.members, self.threads)
+        self.threads = groups.threads()
+        self.group = groups.group_size(self.members, self.threads)
         n, length = sources.n, sources.data.x.shape[own.rows]
         shuffled = bool(settings.size and (plan.shuffle or plan.dropout_rate))
         visits = np.append(np.arange(length), np.zeros(settings.size, int)).astype(np.int32)
@@ -125,9 +107,9 @@ class Runs:
     def _chunk(self, left: np.ndarray, count: int, threads: ThreadPoolExecutor) -> None:
         """So many epochs of all members that are left, group after group."""
         shared = None if self.own.order else self._orders([0], count)
-        groups = [left[i : i + self.group] for i in range(0, len(left), self.group)]
         running = []
-        for members in groups:
+        for first in range(0, len(left), self.group):
+            members = left[first : first + self.group]
             running.append((members, threads.submit(self._call(members, shared, count))))
             if len(running) > 2 * self.threads:  # no more than these lie on the device
                 of, result = running.pop(0)
@@ -208,69 +190,3 @@ class Runs:
                 table[member, first : first + len(part)] = part[: epochs - first]
                 at[member] += len(part)
         return table
-
-
-def on_host(tree: Tree) -> Tree:
-    """Arrays of the host's own, to be written to."""
-    return jax.tree.map(lambda leaf: np.array(leaf), tree)
-
-
-def group_size(members: int, threads: int) -> int:
-    """How many members one program trains: a few sizes, and as many groups on every thread.
-
-    >>> group_size(1024, 2), group_size(100, 2), group_size(5, 2), group_size(1, 2)
-    (64, 56, 4, 1)
-    """
-    rounds = -(-members // (_GROUP * threads))
-    size = -(-members // (rounds * threads))
-    return -(-size // 8) * 8 if size > 8 else 2 ** (size - 1).bit_length()
-
-
-def begun(settings: Settings, members: Params) -> State:
-    """The states of all members before the first epoch, (M, …) a leaf, on the host."""
-    members = on_host(members)
-    count = len(members[0].w)
-    size = group_size(count, threads())
-    parts = []
-    for start in range(0, count, size):
-        index = np.minimum(np.arange(start, start + size), count - 1)
-        group = jax.tree.map(lambda leaf, index=index: leaf[index], members)
-        parts.append(jax.device_get(_begun(settings, group)))
-    p, optimizer = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
-    dtype = wide(settings.dtype)
-    zero = np.zeros(count, np.int32)
-    return State(
-        params=p,
-        optimizer=optimizer,
-        step=zero,
-        epoch=zero.copy(),
-        reason=zero.copy(),
-        memory=np.tile(np.asarray(START, dtype), (count, 1)),
-        seen=np.zeros((count, len(Seen._fields)), dtype),
-        best=jax.tree.map(np.copy, p) if settings.monitors else None,
-    )
-
-
-@partial(jax.jit, static_argnums=0)
-def _begun(settings: Settings, members: Params) -> tuple[Tree, Tree]:
-    """Parameters as a run carries them, and the optimizer's states."""
-    p: Any = jax.tree.map(lambda leaf: leaf.astype(wide(settings.dtype)), members)
-    if settings.packing is not None:
-        p = jax.vmap(settings.packing.flatten)(p)
-    return p, jax.vmap(settings.optimizer.init)(p)
-
-
-def prepared(rows: Rows, size: int, *, fills: bool) -> tuple[Rows, Length, int]:
-    """Rows filled up to a few lengths, and what the program must know of their number."""
-    n = len(rows.x)
-    if fills:
-        rows = filled_up(rows)
-    return rows, Length(filled=len(rows.x) > n, even=n % (size or n) == 0), n
-
-
-def threads() -> int:
-    """On a CPU a program fills one core; on an accelerator a batch fills the device."""
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = getattr(os, "sched_getaffinity", None)
-    return len(cores(0)) if cores else os.cpu_count() or 1

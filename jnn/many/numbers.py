@@ -2,10 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jnn.checks import Thing
 from jnn.penalties import Penalty
+from jnn.training.options import Knobs, Plan
 
 
 class Varied(NamedTuple):
@@ -50,3 +52,28 @@ def _column(name: str, value: Thing, members: int) -> np.ndarray:
     if column.dtype.kind not in "iuf" or np.isnan(column).any():
         raise ValueError(f"{name} must hold numbers, got {column.dtype} with values {column}")
     return column
+
+
+def knobs_of(plan: Plan, options: Varied, count: int, dtype: Any) -> Knobs:
+    """The numbers of all members, (M,) each."""
+    knobs = plan.knobs()
+    arrays = options.arrays
+
+    def column(value: Any, name: str = "") -> Any:
+        return np.broadcast_to(np.asarray(arrays.get(name, value), dtype), (count,)).copy()
+
+    penalty = knobs.penalty
+    if isinstance(penalty, Penalty):
+        penalty = Penalty(column(penalty.l1, "l1"), column(penalty.l2, "l2"))
+    elif penalty is not None:
+        penalty = jax.tree.map(column, penalty)
+    limits = jax.tree.map(column, knobs.limits._replace(patience=None))
+    if knobs.limits.patience is not None:
+        limits = limits._replace(patience=column(knobs.limits.patience, "patience"))
+    return Knobs(
+        rate=None if knobs.rate is None else column(knobs.rate, "learning_rate"),
+        penalty=penalty,
+        dropout=None if knobs.dropout is None else column(knobs.dropout, "dropout_rate"),
+        key=knobs.key,
+        limits=limits,
+    )
