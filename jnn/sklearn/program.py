@@ -6,20 +6,19 @@ definitions (the table of differences stands in the chapter's docstring), not in
 forward pass and derivative are the triangular chapter's.
 """
 
-import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jnn.checks import Tree
+from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
 from jnn.params import Params
-from jnn.sklearn.objectives import OBJECTIVES
-from jnn.sklearn.solvers import SOLVERS, Numbers
-from jnn.triangular.method import AUTO
-from jnn.triangular.network import batch_output
+from jnn.sklearn import scoring, terms as terms_
+from jnn.sklearn.solvers import Numbers, solver_of, unpacked
+from jnn.sklearn.terms import Terms
 
 # What becomes of a run at the end of an epoch
 GOES_ON, RATE_CUT, STOPPED, RATE_TOO_SMALL = range(4)
@@ -32,6 +31,8 @@ class Form(NamedTuple):
     output: str  # a key of OBJECTIVES
     solver: str  # a key of SOLVERS
     size: int | None  # rows of a minibatch; None: all rows in one
+    scoring: str | None = None  # what rows held out are judged by, see `scoring`; None: not at all
+    terms: Terms = Terms()
 
 
 class Memory(NamedTuple):
@@ -59,40 +60,44 @@ class Epoch(NamedTuple):
 
     loss: Any
     score: Any
+    validation_loss: Any
     rate: Any
     event: Any
 
 
-def penalty(params: Params, alpha: Any) -> Array:
-    """½ α Σ W²."""
-    return 0.5 * alpha * sum(jnp.vdot(stack.w, stack.w) for stack in params)
-
-
 def value_and_gradient(
-    output: str, params: Params, rows: Rows, alpha: Any, *, summed: bool = False
+    form: Form,
+    numbers: Numbers,
+    params: Params,
+    rows: Rows,
+    step: Thing = None,
+    *,
+    summed: bool = False,
 ) -> tuple[Array, Params]:
     """The loss of some rows and the gradient it is minimised by, both divided by Σ weights.
 
-    scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
+    `step`, the number of this one, is needed for dropout. scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
     issue 8349), which a line search must not; with `summed` the two are of one function.
     """
-    objective = OBJECTIVES[output]
+    terms = form.terms
+    objective = terms_.objective_of(form.output, terms, numbers)
     x, y, weights = rows
     total = jnp.sum(weights)
     shares = weights / total
-    z, back = jax.vjp(lambda params: batch_output(params, x, AUTO), params)
+    z, back = jax.vjp(lambda params: terms_.logits(terms, numbers, params, x, step), params)
     prediction = objective.predict(z)
-    y = y.astype(z.dtype)
-    (gradient,) = back(shares[:, None] * (prediction - y))
-    strength = (alpha / total).astype(z.dtype)
-    gradient = tuple(  # the penalty is of weights, not of biases
-        dataclasses.replace(g, w=g.w + strength * stack.w)
-        for g, stack in zip(gradient, params, strict=True)
-    )
+    y = terms_.targets(form.output, terms, numbers, y.astype(z.dtype))
+    if objective.canonical:
+        slope = shares[:, None] * (prediction - y)
+    else:
+        slope = jax.grad(lambda z: objective.loss(y, objective.predict(z), shares))(z)
+    (gradient,) = back(slope)
+    strength = (numbers.alpha / total).astype(z.dtype)
+    gradient = terms_.penalised(terms, numbers, gradient, params, strength)
     loss = objective.loss(y, prediction, shares)
     if summed and objective.averages:
         loss = loss * y.shape[1]
-    return loss + penalty(params, strength), gradient
+    return loss + terms_.penalty(terms, numbers, params, strength), gradient
 
 
 def _run(
@@ -109,7 +114,7 @@ def _run(
     """Train for `epochs` epochs, or until there is no progress.
 
     Args:
-      numbers: of `Numbers`, as one vector.
+      numbers: of `Numbers`, packed.
       data: n rows, and what they are filled up with, of weight 0.
       validation: rows, likewise.
       order: (rows, rows of data), the order in which epoch i visits the data, what fills up last;
@@ -120,8 +125,8 @@ def _run(
     Returns:
       The state then, and (rows, columns of `Epoch`).
     """
-    numbers = Numbers(*numbers)
-    solver = SOLVERS[form.solver]
+    numbers = unpacked(numbers)
+    solver = solver_of(form.solver)
     size = form.size or len(data.x)
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
@@ -133,9 +138,10 @@ def _run(
         def step(j: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
             params, moments, total = carry
             batch, count = _minibatch(form, data, visits, n, j)
-            loss, gradient = value_and_gradient(form.output, params, batch, numbers.alpha)
             t = memory.updates + j + 1
-            moments, change = solver.step(numbers, memory.rate, t, moments, gradient)
+            loss, gradient = value_and_gradient(form, numbers, params, batch, t)
+            rate = terms_.rate_of(form.terms, numbers, memory.rate, t)
+            moments, change = solver.step(numbers, rate, t, moments, gradient, params)
             return jax.tree.map(jnp.add, params, change), moments, total + loss * count
 
         start = (state.params, state.moments, jnp.zeros((), state.memory.dtype))
@@ -176,17 +182,36 @@ def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> 
 def _judged(
     form: Form, numbers: Numbers, state: State, memory: Memory, loss: Any, validation: Rows | None
 ) -> tuple[State, Array]:
-    """The end of an epoch: whether it was the best, whether there is progress, and the new rate."""
+    """The end of an epoch: what is measured on rows held out, and what follows."""
+    measured = scoring.NOTHING
+    if validation is not None:
+        objective = terms_.objective_of(form.output, form.terms, numbers)
+        measured = scoring.measured(
+            objective, form.scoring, form.output, state.params, validation, loss.dtype
+        )
+    if form.scoring == scoring.ON_HOST:  # which judges in its turn
+        memory = memory._replace(event=GOES_ON)
+        row = Epoch(loss, measured.score, measured.loss, memory.rate, GOES_ON)
+        return state._replace(memory=_vector(memory, loss)), _vector(row, loss)
+    return _concluded(form, numbers, state, memory, loss, measured)
+
+
+def _concluded(
+    form: Form,
+    numbers: Numbers,
+    state: State,
+    memory: Memory,
+    loss: Any,
+    measured: scoring.Measured,
+) -> tuple[State, Array]:
+    """Whether an epoch was the best, whether there is progress, and the new rate."""
     best = state.best
-    if validation is None:
-        value, score = loss, jnp.nan
+    if form.scoring is None:
+        value = loss
         stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
     else:
-        objective = OBJECTIVES[form.output]
-        predictions = objective.predict(batch_output(state.params, validation.x, AUTO))
-        score = objective.score(validation.y, predictions, validation.weights)
-        value = score = score.astype(loss.dtype)
-        stalled, improved = score < memory.best + numbers.tol, score > memory.best
+        value = measured.score
+        stalled, improved = value < memory.best + numbers.tol, value > memory.best
         best = lax.cond(improved, lambda: state.params, lambda: state.best)
     without = jnp.where(stalled, memory.without + 1, 0)
     fallen = numbers.learning_rate / (memory.seen + 1) ** numbers.power
@@ -202,11 +227,23 @@ def _judged(
         rate=rate,
         event=event,
     )
-    vector, row = (
-        jnp.stack([jnp.asarray(entry, loss.dtype) for entry in record])
-        for record in (memory, Epoch(loss, score, rate, event))
-    )
-    return state._replace(best=best, memory=vector), row
+    row = Epoch(loss, measured.score, measured.loss, rate, event)
+    return state._replace(best=best, memory=_vector(memory, loss)), _vector(row, loss)
+
+
+def _vector(record: Memory | Epoch, like: Array) -> Array:
+    return jnp.stack([jnp.asarray(entry, like.dtype) for entry in record])
+
+
+@partial(jax.jit, static_argnames="form")
+def judged_on_host(
+    form: Form, state: State, numbers: Any, row: Any, score: Any
+) -> tuple[State, Array]:
+    """An epoch's state and its row, by a score that the host has found."""
+    row = Epoch(*row)
+    measured = scoring.Measured(row.validation_loss, score)
+    memory = Memory(*state.memory)
+    return _concluded(form, unpacked(numbers), state, memory, row.loss, measured)
 
 
 # Of XLA's two ways to emit loops the older compiles in half the time, for programs that take some
