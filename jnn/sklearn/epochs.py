@@ -80,6 +80,7 @@ class Run:
             state, history = program.run(
                 self.form, self.state, self.numbers, data, validation, order, self.n, rows, count
             )
+            visits = order
             following = min(rows, epochs - self.done - count, chunk)
             order = draw(following) if following else None  # while the device is busy
             history = np.asarray(history)
@@ -88,7 +89,9 @@ class Run:
             self.state = state
             event = int(np.asarray(state.memory)[-1])
             stops = event >= program.STOPPED
-            for row in map(Epoch._make, history[:count]):
+            for i, row in enumerate(map(Epoch._make, history[:count])):
+                if np.isnan(row.loss):
+                    self._check_weights(None if visits is None else visits[i])
                 self.done += 1
                 yield row
                 if row.event >= program.STOPPED:
@@ -97,6 +100,18 @@ class Run:
             if stops or not following or self.interrupted:
                 return
             count = following
+
+    def _check_weights(self, visits: np.ndarray | None) -> None:
+        """Raise where 0/0 is why a loss is NaN."""
+        weights = self.data.weights if visits is None else self.data.weights[visits]
+        firsts = np.arange(0, self.n, self.form.size or self.n)
+        empty = np.add.reduceat(weights[: self.n], firsts) == 0
+        if empty.any():
+            raise ZeroDivisionError(
+                "Weights sum to zero, can't be normalized: those of sample_weight in minibatch "
+                f"{empty.argmax() + 1} of {len(empty)} in epoch {self.done + 1}; leave rows of "
+                "weight 0 out, or give a larger batch_size"
+            )
 
     def _expected_seconds(self) -> float:
         """What an epoch may take."""

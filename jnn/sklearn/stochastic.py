@@ -26,7 +26,7 @@ class Optimizer(NamedTuple):
     solver: str
     numbers: Numbers
     moments: tuple[Tree, ...] | None  # NumPy's; None before the first step
-    rate: float
+    learning_rate: float
     updates: int
 
 
@@ -168,7 +168,7 @@ def _state(estimator: Thing, optimizer: Optimizer) -> State:
     record = Memory(
         best=best,
         without=estimator._no_improvement_count,
-        rate=optimizer.rate,
+        rate=optimizer.learning_rate,
         updates=optimizer.updates,
         seen=estimator.t_,
         event=program.GOES_ON,
@@ -214,7 +214,7 @@ def _leave(estimator: Thing, optimizer: Optimizer, state: State) -> None:
         estimator.best_loss_ = None
         best_before = estimator.best_validation_score_
         estimator.best_validation_score_ = memory.best
-        # as theirs does: no epoch better than an earlier fit's best, or NaN, leaves the last weights
+        # as theirs: no epoch above an earlier fit's best, or NaN alone, leaves the last weights
         if state.best is not None and memory.best > best_before:
             params = state.best
     else:
@@ -223,6 +223,6 @@ def _leave(estimator: Thing, optimizer: Optimizer, state: State) -> None:
         estimator.validation_scores_ = None
     estimator._no_improvement_count = int(memory.without)
     estimator._optimizer = optimizer._replace(
-        moments=state.moments, rate=memory.rate, updates=int(memory.updates)
+        moments=state.moments, learning_rate=memory.rate, updates=int(memory.updates)
     )
     estimator.coefs_, estimator.intercepts_ = layers_of(params)
