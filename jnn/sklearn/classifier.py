@@ -1,16 +1,19 @@
 """The classifier: what its targets, outputs and scores are."""
 
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags, column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
+from jnn.sklearn import options
 from jnn.sklearn.base import BaseMLP
 
 
@@ -63,6 +66,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    class_weight: Thing
+
     def __init__(
         self,
         hidden_layer_sizes: Thing = (100,),
@@ -89,36 +100,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: Thing = 1e-8,
         n_iter_no_change: Thing = 10,
         max_fun: Thing = 15000,
+        class_weight: Thing = None,
+        scoring: Thing = None,
+        dropout: Thing = 0.0,
+        l1_ratio: Thing = 0.0,
+        label_smoothing: Thing = 0.0,
+        clip_norm: Thing = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        options.keep(self, locals())
 
     def _output(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
     def _validate_input(
-        self, X: Data, y: Data, *, again: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -135,12 +130,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
         return X, self._label_binarizer.transform(y).astype(bool)
 
-    def _check_classes(self, classes: np.ndarray) -> None:
+    def _weights(self, y: np.ndarray, sample_weight: Data) -> Data:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, self._labels(y))
+        return weights if sample_weight is None else sample_weight * weights
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        binarizer: Any = self._label_binarizer
+        return binarizer.inverse_transform(super()._labels(y).astype(float))
+
+    def _check_classes(self, classes: np.ndarray, *, all_of_them: bool) -> None:
         """Raise where a later call brings classes that the network does not have."""
-        if self.warm_start:
+        if all_of_them:
             if set(classes) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the "

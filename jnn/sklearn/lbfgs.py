@@ -12,14 +12,18 @@ from jax import Array
 from sklearn.exceptions import ConvergenceWarning
 
 from jnn import callers
+from jnn.activations import ActivationLike
 from jnn.checks import Thing
 from jnn.data.rows import Rows
+from jnn.sklearn import options, scoring
 from jnn.sklearn.conversion import params_of
-from jnn.sklearn.program import QUICKLY, value_and_gradient
+from jnn.sklearn.program import QUICKLY, Form, value_and_gradient
+from jnn.sklearn.solvers import NOTHING, packed, unpacked
 from jnn.sklearn.stochastic import filled_up
+from jnn.sklearn.terms import objective_of
 
 
-def fit(estimator: Thing, rows: Rows) -> None:
+def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
     """Minimise the loss of all rows, from the weights in the estimator on.
 
     Where squared errors have several outputs they are summed over them, in the loss as in the
@@ -30,30 +34,40 @@ def fit(estimator: Thing, rows: Rows) -> None:
     Args:
       estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
+      validation: rows whose loss is recorded after each iteration.
     """
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     dtype = np.dtype(np.float64)  # SciPy's own
     sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
     start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=dtype)
+    form = Form(estimator.out_activation_, "lbfgs", None, None, options.terms_of(estimator))
+    numbers = packed(options.current(estimator, NOTHING, 1))
+    estimator.loss_curve_, estimator.n_iter_ = [], 0
+    estimator.validation_loss_curve_ = None if validation is None else []
     with jax.enable_x64(True), jax.transfer_guard("allow"):
         data = jax.device_put(filled_up(rows, dtype))
+        held_out = None if validation is None else jax.device_put(filled_up(validation, dtype))
 
         def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            loss, slope = _objective(
-                estimator.out_activation_,
-                estimator.activation,
-                sizes,
-                vector,
-                data,
-                float(estimator.alpha),
-            )
+            loss, slope = _objective(form, estimator.activation, sizes, vector, data, numbers)
             return float(loss), np.asarray(slope)
+
+        def look(intermediate_result: Any) -> None:  # by this name SciPy gives the loss as well
+            estimator.n_iter_ += 1
+            estimator.loss_curve_.append(float(intermediate_result.fun))
+            if estimator.verbose:
+                print(f"Iteration {estimator.n_iter_}, loss = {intermediate_result.fun:.8f}")
+            if held_out is not None:
+                vector = np.array(intermediate_result.x)
+                loss = _loss(form, estimator.activation, sizes, vector, held_out, numbers)
+                estimator.validation_loss_curve_.append(float(loss))
 
         found = scipy.optimize.minimize(
             value_and_slope,
             start,
             method="L-BFGS-B",
             jac=True,
+            callback=look,
             options={
                 "maxfun": estimator.max_fun,
                 "maxiter": estimator.max_iter,
@@ -94,12 +108,37 @@ def _layers(vector: Any, sizes: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
     return coefs, intercepts
 
 
-@partial(jax.jit, static_argnames=("output", "activation", "sizes"), compiler_options=QUICKLY)
+_compiled = partial(
+    jax.jit, static_argnames=("form", "activation", "sizes"), compiler_options=QUICKLY
+)
+
+
+@_compiled
 def _objective(
-    output: str, activation: str, sizes: tuple[int, ...], vector: Array, rows: Rows, alpha: Any
+    form: Form,
+    activation: ActivationLike,
+    sizes: tuple[int, ...],
+    vector: Array,
+    rows: Rows,
+    numbers: Array,
 ) -> tuple[Array, Array]:
     """What is minimised and its gradient, by the vector of all coefs, then all intercepts."""
     params = params_of(*_layers(vector, sizes), activation)
-    loss, gradient = value_and_gradient(output, params, rows, alpha, summed=True)
+    loss, gradient = value_and_gradient(form, unpacked(numbers), params, rows, summed=True)
     coefs = [w.T.ravel() for stack in gradient for w in stack.w]
     return loss, jnp.concatenate([*coefs, *(b for stack in gradient for b in stack.b)])
+
+
+@_compiled
+def _loss(
+    form: Form,
+    activation: ActivationLike,
+    sizes: tuple[int, ...],
+    vector: Array,
+    rows: Rows,
+    numbers: Array,
+) -> Array:
+    """The loss of rows held out, without the penalty."""
+    params = params_of(*_layers(vector, sizes), activation)
+    objective = objective_of(form.output, form.terms, unpacked(numbers))
+    return scoring.measured(objective, None, form.output, params, rows, vector.dtype).loss

@@ -76,7 +76,8 @@ def value_and_gradient(
 ) -> tuple[Array, Params]:
     """The loss of some rows and the gradient it is minimised by, both divided by Σ weights.
 
-    `step`, the number of this one, is needed for dropout. scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
+    `step`, the number of this one, is needed for dropout.
+    scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
     issue 8349), which a line search must not; with `summed` the two are of one function.
     """
     terms = form.terms

@@ -1,16 +1,20 @@
 """The regressor: what its targets, outputs and scores are."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
+from jnn.losses import Loss
+from jnn.sklearn import options
 from jnn.sklearn.base import BaseMLP
+from jnn.sklearn.terms import QUANTILE
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -60,8 +64,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({*options.OF_OUTPUTS, QUANTILE, *options.LOSSES}), Loss, callable],
+        "quantile": ["array-like", Interval(Real, 0, 1, closed="neither")],
     }
+
+    loss: Thing
+    quantile: Thing
 
     def __init__(
         self,
@@ -90,37 +98,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: Thing = 1e-8,
         n_iter_no_change: Thing = 10,
         max_fun: Thing = 15000,
+        quantile: Thing = 0.5,
+        scoring: Thing = None,
+        dropout: Thing = 0.0,
+        l1_ratio: Thing = 0.0,
+        clip_norm: Thing = None,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        options.keep(self, locals())
 
     def _output(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
     def _validate_input(
-        self, X: Data, y: Data, *, again: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -132,7 +122,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        del again  # numbers have no classes that could be new
+        del again, held_out  # numbers have no classes that could be new
         if self.loss == "poisson" and (least := y.min()) < 0:
             raise ValueError(
                 f"y has entries below 0, the least of them {least}; loss='poisson' is for counts "

@@ -36,6 +36,9 @@ class Numbers(NamedTuple):
     levels: tuple[Any, ...] = ()  # quantiles to predict
 
 
+NOTHING = Numbers(*[0.0] * 12, levels=())
+
+
 def packed(numbers: Numbers) -> np.ndarray:
     """All of them in one vector, the levels last."""
     *others, levels = numbers

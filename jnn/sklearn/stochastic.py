@@ -1,5 +1,6 @@
 """Fitting by Adam or SGD: what a run starts from, and what it leaves in the estimator."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,12 +13,13 @@ from sklearn.model_selection import train_test_split
 from jnn import callers, memory, padding
 from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
-from jnn.sklearn import program
+from jnn.params import Params
+from jnn.sklearn import options, program, scoring
 from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
 from jnn.sklearn.epochs import Run
 from jnn.sklearn.program import Epoch, Form, Memory, State
-from jnn.sklearn.solvers import SOLVERS, Numbers
+from jnn.sklearn.solvers import Numbers, solver_of
 
 
 class Optimizer(NamedTuple):
@@ -30,8 +32,8 @@ class Optimizer(NamedTuple):
     updates: int
 
 
-def optimizer_of(estimator: Thing) -> Optimizer:
-    """A new one, by the estimator's parameters."""
+def optimizer_of(estimator: Thing, random: Any) -> Optimizer:
+    """A new one, by the estimator's parameters; the seed of dropout's masks is drawn for it."""
     numbers = Numbers(
         alpha=estimator.alpha,
         tol=estimator.tol,
@@ -48,15 +50,20 @@ def optimizer_of(estimator: Thing) -> Optimizer:
     )
     if estimator.solver == "adam":  # it knows no schedules
         numbers = numbers._replace(falling=False, adaptive=False)
+    if estimator.dropout:
+        numbers = numbers._replace(seed=random.randint(np.iinfo(np.int32).max))
     return Optimizer(estimator.solver, numbers, None, estimator.learning_rate_init, 0)
 
 
-def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None:
+def fit(
+    estimator: Thing, rows: Rows, validation: Rows | None, random: Any, *, incremental: bool
+) -> None:
     """Train the estimator's network on rows, one epoch of them if incremental.
 
     Args:
       estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
+      validation: rows of the user's to validate with; None: with early stopping a part of `rows`.
       random: a generator.
       incremental: whether this is `partial_fit`.
     Raises:
@@ -66,19 +73,26 @@ def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None
     if incremental and estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
     optimizer = getattr(estimator, "_optimizer", None) if incremental else None
-    optimizer = optimizer or optimizer_of(estimator)
-    validation = None
-    if estimator.early_stopping:
+    optimizer = optimizer or optimizer_of(estimator, random)
+    if estimator.early_stopping and validation is None:
         rows, validation = _split(estimator, rows, random)
+    if validation is None:
+        estimator.validation_loss_curve_ = None
+    elif estimator.validation_loss_curve_ is None:
+        estimator.validation_loss_curve_ = []
     n = rows.x.shape[0]
     size = _batch_size(estimator, n)
     dtype = estimator.coefs_[0].dtype
     with jax.enable_x64(True):
         run = Run(
-            Form(estimator.out_activation_, optimizer.solver, size if size < n else None),
-            optimizer.numbers._replace(
-                alpha=estimator.alpha, tol=estimator.tol, patience=estimator.n_iter_no_change
+            Form(
+                estimator.out_activation_,
+                optimizer.solver,
+                size if size < n else None,
+                _scoring(estimator, validation),
+                options.terms_of(estimator),
             ),
+            options.current(estimator, optimizer.numbers, -(-n // size)),
             _state(estimator, optimizer),
             filled_up(rows, dtype),
             n,
@@ -89,8 +103,10 @@ def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None
             orders = Orders(random, n, len(run.data.x), is_seed)
         epochs = 1 if incremental else estimator.max_iter
         estimator.n_iter_ = 0
-        validation = None if validation is None else filled_up(validation, dtype)
-        run.take(epochs, orders, validation, lambda row: _record(estimator, row, n))
+        if run.form.scoring == scoring.ON_HOST:
+            run.score = _score(estimator, validation)
+        held_out = None if validation is None else filled_up(validation, dtype)
+        run.take(epochs, orders, held_out, lambda row: _record(estimator, row, n))
         state = jax.device_get(run.state)
     _leave(estimator, optimizer, state)
     if run.interrupted:
@@ -101,6 +117,34 @@ def fit(estimator: Thing, rows: Rows, random: Any, *, incremental: bool) -> None
             "hasn't converged yet.",
             ConvergenceWarning,
         )
+
+
+def _scoring(estimator: Thing, validation: Rows | None) -> str | None:
+    """What rows held out are judged by; None where they are not judged.
+
+    Raises:
+      ValueError: `scoring` is unknown, or does not go with targets or outputs.
+    """
+    if not (estimator.early_stopping and validation):
+        return None
+    kind = scoring.kind_of(estimator)
+    scoring.check(kind, estimator.out_activation_, validation.y)
+    return kind
+
+
+def _score(estimator: Thing, validation: Rows | None) -> Callable[[Params], Any]:
+    """Scores of parameters by a scorer, which sees them in the estimator."""
+    scorer = scoring.scorer_of(estimator)
+    assert validation  # somebody asked for scores of it
+    x, y, weights = validation
+    labels = estimator._labels(y)
+    options = {} if weights is None else {"sample_weight": weights}
+
+    def score(params: Params) -> Any:
+        estimator.coefs_, estimator.intercepts_ = layers_of(jax.device_get(params))
+        return scorer(x, labels, **options)
+
+    return score
 
 
 def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
@@ -155,8 +199,7 @@ def _state(estimator: Thing, optimizer: Optimizer) -> State:
     params = params_of(estimator.coefs_, estimator.intercepts_, estimator.activation)
     moments = optimizer.moments
     if moments is None:
-        zeros = jax.tree.map(np.zeros_like, params)
-        moments = (zeros,) * SOLVERS[optimizer.solver].moments
+        moments = solver_of(optimizer.solver).start(params)
     best = estimator.best_loss_
     if estimator.early_stopping:
         best = estimator.best_validation_score_
@@ -184,6 +227,8 @@ def _record(estimator: Thing, row: Epoch, n: int) -> None:
     estimator.t_ += n
     estimator.loss_ = number(row.loss)
     estimator.loss_curve_.append(estimator.loss_)
+    if not np.isnan(row.validation_loss):
+        estimator.validation_loss_curve_.append(number(row.validation_loss))
     if estimator.early_stopping:
         estimator.validation_scores_.append(float(row.score))
     if not estimator.verbose:

@@ -1,0 +1,107 @@
+"""What rows held out are judged by: higher is better, and the best weights are kept.
+
+Scores that JAX can compute are part of the program; scorers of scikit-learn and of the user's are
+called on the host, after every epoch.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from sklearn.metrics import check_scoring, get_scorer_names
+
+from jnn import losses, metrics
+from jnn.checks import Thing, known
+from jnn.data.rows import Rows
+from jnn.params import Params
+from jnn.sklearn.objectives import Objective
+from jnn.triangular.method import AUTO
+from jnn.triangular.network import batch_output
+
+# scikit-learn's names of outputs, and jnn's; of the others values are numbers
+OUTPUTS = {"logistic": "sigmoid", "softmax": "softmax"}
+DEFAULT, LOSS, ON_HOST = "default", "loss", "on host"
+
+
+class Measured(NamedTuple):
+    """Of rows held out."""
+
+    loss: Any  # without the penalty
+    score: Any
+
+
+NOTHING = Measured(jnp.nan, jnp.nan)
+
+
+def measured(
+    objective: Objective,
+    scoring: str | None,
+    output: str,
+    params: Params,
+    rows: Rows,
+    dtype: Thing,
+) -> Measured:
+    """The loss of rows and their score, both of this dtype; no score where it is not asked for.
+
+    Args:
+      objective: what is minimised.
+      scoring: DEFAULT, accuracy or R²; LOSS, minus the loss; a metric's name; ON_HOST or None.
+      output: the output's activation.
+      params: of the network.
+      rows: with weights.
+      dtype: of the result.
+    """
+    p = objective.predict(batch_output(params, rows.x, AUTO))
+    y = rows.y.astype(p.dtype)
+    loss = objective.loss(y, p, rows.weights / jnp.sum(rows.weights)).astype(dtype)
+    if scoring in (None, ON_HOST):
+        return Measured(loss, jnp.nan)
+    if scoring == LOSS:
+        return Measured(loss, -loss)
+    if scoring == DEFAULT:
+        return Measured(loss, objective.score(y, p, rows.weights).astype(dtype))
+    return Measured(loss, _metric(scoring, output)(p, y, rows.weights).astype(dtype))
+
+
+def _metric(name: str, output: str) -> Callable[..., Array]:
+    """jnn's, of probabilities or numbers; where less is better, minus it."""
+    found = metrics.resolve(name, OUTPUTS.get(output, "identity"))
+    if name in losses.LOSSES or name == "max_error":
+        return lambda p, y, weights: -found(p, y, weights)
+    return found
+
+
+def kind_of(estimator: Thing) -> str:
+    """DEFAULT, LOSS, a metric's name, or ON_HOST where the estimator's `scoring` is a scorer.
+
+    Raises:
+      ValueError: the name is unknown.
+    """
+    scoring = estimator.scoring
+    if scoring is None:
+        return DEFAULT
+    if not isinstance(scoring, str):
+        return ON_HOST
+    if scoring == LOSS or scoring in metrics.METRICS:
+        return scoring
+    known("scoring", scoring, [LOSS, *metrics.METRICS, *get_scorer_names()], otherwise="a scorer")
+    return ON_HOST
+
+
+def check(kind: str, output: str, y: np.ndarray) -> None:
+    """Raise where a metric does not go with targets (n, n_N) or the network's output.
+
+    Raises:
+      ValueError: it does not.
+    """
+    if kind in metrics.METRICS:
+        metrics.check_metric(kind, y.shape[1], y.astype(float), OUTPUTS.get(output, "identity"))
+
+
+def scorer_of(estimator: Thing) -> Callable[..., Any]:
+    """The scorer (estimator, X, y) of `scoring`, as scikit-learn takes it."""
+    scorer: Any = check_scoring(estimator, estimator.scoring)
+    return partial(scorer, estimator)
