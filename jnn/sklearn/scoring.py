@@ -5,9 +5,9 @@ called on the host, after every epoch.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -17,6 +17,7 @@ from jnn import losses, metrics
 from jnn.checks import Thing, known
 from jnn.data.rows import Rows
 from jnn.params import Params
+from jnn.sklearn.conversion import layers_of
 from jnn.sklearn.objectives import Objective
 from jnn.triangular.method import AUTO
 from jnn.triangular.network import batch_output
@@ -101,7 +102,29 @@ def check(kind: str, output: str, y: np.ndarray) -> None:
         metrics.check_metric(kind, y.shape[1], y.astype(float), OUTPUTS.get(output, "identity"))
 
 
-def scorer_of(estimator: Thing) -> Callable[..., Any]:
-    """The scorer (estimator, X, y) of `scoring`, as scikit-learn takes it."""
+def of_estimator(estimator: Thing, validation: Rows | None) -> str | None:
+    """What rows held out are judged by; None where they are not judged.
+
+    Raises:
+      ValueError: `scoring` is unknown, or does not go with targets or outputs.
+    """
+    if not (estimator.early_stopping and validation):
+        return None
+    kind = kind_of(estimator)
+    check(kind, estimator.out_activation_, validation.y)
+    return kind
+
+
+def on_host(estimator: Thing, validation: Rows | None) -> Callable[[Params], Any]:
+    """Scores of parameters by a scorer, which sees them in the estimator."""
     scorer: Any = check_scoring(estimator, estimator.scoring)
-    return partial(scorer, estimator)
+    assert validation  # somebody asked for scores of it
+    x, y, weights = validation
+    labels = estimator._labels(y)
+    options = {} if weights is None else {"sample_weight": weights}
+
+    def score(params: Params) -> Any:
+        estimator.coefs_, estimator.intercepts_ = layers_of(jax.device_get(params))
+        return scorer(estimator, x, labels, **options)
+
+    return score

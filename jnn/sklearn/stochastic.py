@@ -1,6 +1,5 @@
 """Fitting by Adam or SGD: what a run starts from, and what it leaves in the estimator."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,6 @@ from sklearn.model_selection import train_test_split
 from jnn import callers, memory, padding
 from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
-from jnn.params import Params
 from jnn.sklearn import options, program, scoring
 from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
@@ -89,7 +87,7 @@ def fit(
                 estimator.out_activation_,
                 optimizer.solver,
                 size if size < n else None,
-                _scoring(estimator, validation),
+                scoring.of_estimator(estimator, validation),
                 options.terms_of(estimator),
             ),
             options.current(estimator, optimizer.numbers, -(-n // size)),
@@ -104,7 +102,7 @@ def fit(
         epochs = 1 if incremental else estimator.max_iter
         estimator.n_iter_ = 0
         if run.form.scoring == scoring.ON_HOST:
-            run.score = _score(estimator, validation)
+            run.score = scoring.on_host(estimator, validation)
         held_out = None if validation is None else filled_up(validation, dtype)
         run.take(epochs, orders, held_out, lambda row: _record(estimator, row, n))
         state = jax.device_get(run.state)
@@ -117,34 +115,6 @@ def fit(
             "hasn't converged yet.",
             ConvergenceWarning,
         )
-
-
-def _scoring(estimator: Thing, validation: Rows | None) -> str | None:
-    """What rows held out are judged by; None where they are not judged.
-
-    Raises:
-      ValueError: `scoring` is unknown, or does not go with targets or outputs.
-    """
-    if not (estimator.early_stopping and validation):
-        return None
-    kind = scoring.kind_of(estimator)
-    scoring.check(kind, estimator.out_activation_, validation.y)
-    return kind
-
-
-def _score(estimator: Thing, validation: Rows | None) -> Callable[[Params], Any]:
-    """Scores of parameters by a scorer, which sees them in the estimator."""
-    scorer = scoring.scorer_of(estimator)
-    assert validation  # somebody asked for scores of it
-    x, y, weights = validation
-    labels = estimator._labels(y)
-    options = {} if weights is None else {"sample_weight": weights}
-
-    def score(params: Params) -> Any:
-        estimator.coefs_, estimator.intercepts_ = layers_of(jax.device_get(params))
-        return scorer(x, labels, **options)
-
-    return score
 
 
 def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
