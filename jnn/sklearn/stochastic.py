@@ -92,7 +92,7 @@ def fit(
             ),
             options.current(estimator, optimizer.numbers, -(-n // size)),
             _state(estimator, optimizer),
-            filled_up(rows, dtype),
+            filled_up(rows, dtype, in_batches=size < n),
             n,
         )
         orders = None
@@ -117,11 +117,17 @@ def fit(
         )
 
 
-def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
-    """Dense rows of a dtype and with weights, as many as share a program: 0 for what was added."""
+def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
+    """Dense rows of a dtype and with weights, as many as share a program: 0 for what was added.
+
+    Args:
+      rows: X, dense or sparse, y and weights, or None for all ones.
+      dtype: to compute in.
+      in_batches: whether they are taken in minibatches, none of which sees what was added.
+    """
     x, y, weights = rows
     n = x.shape[0]
-    length = padding.longer(n)
+    length = _coarse(n) if in_batches and n <= _MANY else padding.longer(n)
     if scipy.sparse.issparse(x):
         remedy = "give fewer rows at a time to partial_fit"
         memory.check("the dense rows of X", length * x.shape[1] * dtype.itemsize, remedy)
@@ -130,6 +136,19 @@ def filled_up(rows: Rows, dtype: np.dtype) -> Rows:
     w[:n] = 1 if weights is None else weights
     x, y = (padding.filled_up(np.asarray(a, dtype), length) for a in (x, y))
     return Rows(x, y, w)
+
+
+_MANY = 2**16  # rows from which on a quarter more of them is too much memory
+
+
+def _coarse(n: int) -> int:
+    """A multiple of an eighth to a quarter of n: few lengths, as only memory pays for them.
+
+    >>> [_coarse(n) for n in (5, 322, 323, 1437, 1438)]
+    [5, 384, 384, 1536, 1536]
+    """
+    step = 2 ** max(n.bit_length() - 3, 0)
+    return -(-n // step) * step
 
 
 def _split(estimator: Thing, rows: Rows, random: Any) -> tuple[Rows, Rows]:

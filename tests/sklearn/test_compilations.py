@@ -1,0 +1,89 @@
+"""Programs are shared: counted by JAX's own events, of every program that XLA is given."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+
+from jnn.sklearn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_digits(return_X_y=True)
+EVENT = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Seconds of every compilation since the test began."""
+    seconds: list[float] = []
+
+    def listen(event: str, duration: float, **_: Any) -> None:
+        if event == EVENT:
+            seconds.append(duration)
+
+    jax.clear_caches()
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield seconds
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_unequal_folds_share_one_program(compiled, solver):
+    rows = 413  # 330 or 331 to train on, 83 or 82 to score
+    network = MLPClassifier((6,), solver=solver, random_state=0, max_iter=3)
+    folds = [len(train) for train, _ in KFold(5).split(X[:rows])]
+    assert len(set(folds)) == 2
+    cross_val_score(network, X[:rows], Y[:rows], cv=KFold(5))
+    assert len(compiled) == 1
+
+
+@pytest.mark.parametrize(
+    ("fixed", "others"),
+    [
+        ({}, {"alpha": 0.3, "tol": 0.1, "random_state": 7, "max_iter": 5, "n_iter_no_change": 2,
+              "learning_rate_init": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+        ({"solver": "sgd"}, {"momentum": 0.5, "nesterovs_momentum": False, "power_t": 0.3,
+                             "learning_rate": "adaptive", "learning_rate_init": 0.1}),
+        ({"early_stopping": True}, {"validation_fraction": 0.11, "warm_start": True}),
+        ({"solver": "lbfgs"}, {"alpha": 1.0, "tol": 0.1, "max_fun": 3, "max_iter": 2}),
+    ],
+)  # fmt: skip
+def test_another_number_compiles_nothing(compiled, fixed, others):
+    defaults: dict[str, Any] = {"random_state": 0, "max_iter": 4}
+    MLPClassifier((6,), **defaults | fixed).fit(X[:400], Y[:400])
+    before = len(compiled)
+    assert before == 1
+    for name, value in others.items():
+        network = MLPClassifier((6,), **defaults | fixed | {name: value}).fit(X[:397], Y[:397])
+        network.predict(X[: len(name)])
+        network.predict_proba(X[10:400])
+    assert len(compiled) == before
+
+
+def test_partial_fit_goes_on_with_the_program_of_its_rows(compiled):
+    network = MLPRegressor(hidden_layer_sizes=(6,), random_state=0)
+    for n in (150, 149, 152, 151, 160):
+        network.partial_fit(X[:n], Y[:n] / 10.0)
+    assert len(compiled) == 1
+
+
+def test_a_search_compiles_once_an_architecture(compiled):
+    search = GridSearchCV(
+        MLPClassifier(max_iter=3, random_state=0),
+        {"hidden_layer_sizes": [(4,), (4, 4)], "activation": ["relu", "tanh"], "alpha": [0.1, 1]},
+        cv=KFold(3),
+    )
+    search.fit(X[:400], Y[:400])
+    # the refit to all rows takes programs of its own, one for the best
+    assert len(compiled) == 5
+
+
+def test_nothing_is_left_of_double_precision():
+    MLPClassifier((3,), max_iter=2).set_params(tol=np.float64(1)).fit(X[:50], Y[:50] > 4)
+    assert not jax.config.jax_enable_x64
+    assert jax.numpy.zeros(1).dtype == np.float32
