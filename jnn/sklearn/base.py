@@ -1,5 +1,6 @@
 """What the two estimators share: parameters, validation, fitting, warm starts, predictions."""
 
+import os
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,7 +13,18 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from jnn import checks
 from jnn.checks import Data, Thing
 from jnn.data.rows import Rows
-from jnn.sklearn import draws, lbfgs, options, predictions, stochastic
+from jnn.params import Params
+from jnn.sklearn import (
+    draws,
+    ensembles,
+    kept,
+    lbfgs,
+    networks,
+    options,
+    predictions,
+    scaled,
+    stochastic,
+)
 from jnn.sklearn.conversion import check_layers
 from jnn.sklearn.solvers import SOLVERS
 
@@ -49,6 +61,8 @@ class BaseMLP(BaseEstimator):
     random_state: Thing
     warm_start: Thing
     early_stopping: Thing
+    n_ensemble: Thing
+    standardize: Thing
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
 
@@ -64,6 +78,10 @@ class BaseMLP(BaseEstimator):
         """The weights of rows, None for all ones."""
         del y
         return sample_weight
+
+    def _scales(self, rows: Rows) -> scaled.Scales:
+        """What rows are standardised by."""
+        return scaled.of(rows, targets=False)
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
         """y: (n, n_outputs) as the user gave it."""
@@ -113,6 +131,9 @@ class BaseMLP(BaseEstimator):
     ) -> "BaseMLP":
         hidden = self._hidden_sizes()
         options.check(self, incremental=incremental)
+        if self.n_ensemble > 1:
+            rows = X, y, sample_weight
+            return ensembles.fit(self, rows, held_out, incremental=incremental)
         again = bool(self.warm_start or incremental)
         first = not (again and hasattr(self, "coefs_"))
         X, y = self._validate_input(X, y, again=again, reset=first)
@@ -122,6 +143,7 @@ class BaseMLP(BaseEstimator):
         random = check_random_state(self.random_state)
         if first:
             self._initialize(random, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
+            self.scales_ = self._scales(rows) if self.standardize else None
         check_layers(self.coefs_, self.intercepts_, (X.shape[1], self.n_outputs_))
         if self.solver == "lbfgs":
             lbfgs.fit(self, rows, validation)
@@ -160,12 +182,15 @@ class BaseMLP(BaseEstimator):
 
     def _initialize(self, random: np.random.RandomState, sizes: list[int], dtype: np.dtype) -> None:
         """A new network, and nothing remembered."""
+        self.out_activation_ = self._output()
+        self.coefs_, self.intercepts_ = draws.glorot(random, sizes, self.activation, dtype)
+        self._forget(len(sizes))
+
+    def _forget(self, n_layers: int) -> None:
         self.n_iter_ = 0
         self.t_ = 0
         self.validation_loss_curve_ = None
-        self.n_layers_ = len(sizes)
-        self.out_activation_ = self._output()
-        self.coefs_, self.intercepts_ = draws.glorot(random, sizes, self.activation, dtype)
+        self.n_layers_ = n_layers
         if self.solver == "lbfgs":
             return
         self.loss_curve_ = []
@@ -188,9 +213,64 @@ class BaseMLP(BaseEstimator):
         """The network's outputs (n, n_outputs), by the weights that stand in the estimator."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return predictions.outputs(
-            X, self.coefs_, self.intercepts_, self.activation, self.out_activation_
+        z = predictions.outputs(
+            scaled.inputs(self.scales_, X),
+            self.coefs_,
+            self.intercepts_,
+            self.activation,
+            self.out_activation_,
         )
+        return scaled.outputs(self.scales_, z)
+
+    @property
+    def estimators_params_(self) -> list[Params]:
+        """The network of each member of an ensemble, as `to_params` gives it."""
+        found = ensembles.members(self)
+        if not found:
+            raise AttributeError("estimators_params_ are those of n_ensemble >= 2 networks, fitted")
+        return [member.to_params() for member in found]
+
+    # ---- networks and files ----
+
+    def to_params(self) -> Params:
+        """The network as jnn has it, (Stack, …), for `jnn.predict` and all that jnn can say of it.
+
+        Its outputs are probabilities in classification, of the second class where there are two.
+        What `standardize` does is folded into the first layer and the last.
+        The arrays are NumPy's; of float64 `jnn.predict` makes float32 where x64 is off.
+        """
+        check_is_fitted(self)
+        if ensembles.members(self):
+            raise ValueError(
+                f"the estimator has {self.n_ensemble} networks, estimators_params_ is a list of them"
+            )
+        return networks.params_in(self)
+
+    def save(
+        self, path: str | os.PathLike[str], *, functions: kept.Functions | None = None
+    ) -> None:
+        """Write the estimator to a safetensors file, whole or not at all, with all it remembers.
+
+        Args:
+          path: of the file; its directory must exist.
+          functions: names of the functions of your own among the parameters, {"bent": bent}.
+        Raises:
+          TypeError: a parameter is something that a file cannot hold, such as a function without
+            a name.
+        """
+        kept.save(path, self, functions)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, functions: kept.Functions | None = None) -> Any:
+        """The estimator that `save` wrote, equal to the bit; no code of the file's is run.
+
+        Args:
+          path: of the file.
+          functions: those named in `save`.
+        Raises:
+          ValueError: the file is damaged, tampered with, of another class, or lacks functions.
+        """
+        return kept.load(path, cls, functions)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

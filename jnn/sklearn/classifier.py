@@ -13,7 +13,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
-from jnn.sklearn import options
+from jnn.params import Params
+from jnn.sklearn import ensembles, networks, options
 from jnn.sklearn.base import BaseMLP
 
 
@@ -106,8 +107,36 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         l1_ratio: Thing = 0.0,
         label_smoothing: Thing = 0.0,
         clip_norm: Thing = None,
+        standardize: Thing = False,
+        n_ensemble: Thing = 1,
     ) -> None:
         options.keep(self, locals())
+
+    @classmethod
+    def from_params(cls, params: Params, *, classes: Thing = None, **parameters: Thing) -> Any:
+        """The estimator that is this network, without a fit: it predicts, and can be trained on.
+
+        Args:
+          params: of jnn, ending in softmax or logits of each class; in the logistic function, or
+            its logit, for the second of two classes; or in several logistic functions for labels
+            that do not exclude each other.
+          classes: (n_classes,), in the order of the outputs; None for 0, 1, ….
+          parameters: of the estimator, beyond hidden_layer_sizes and activation.
+        Raises:
+          ValueError: layers are residual or of several activations, or outputs do not go with the
+            classes.
+          TypeError: params are not a network.
+
+        >>> params = jnn.init_network_params([4, 8, 3], jax.random.key(0))
+        >>> network = MLPClassifier.from_params(params, classes=["a", "b", "c"])
+        >>> network.predict_proba(np.ones((1, 4))).shape
+        (1, 3)
+        """
+        found = cls(**networks.parameters_of(params), **parameters)
+        found._label_binarizer, output = networks.labels_and_output(params, classes)
+        found.classes_ = found._label_binarizer.classes_
+        networks.put(found, params, output)
+        return found
 
     def _output(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
@@ -182,8 +211,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Data) -> np.ndarray:
         """The most probable class of each row, (n,), or the labels above ½, (n, n_labels)."""
-        p = self._outputs(X)
+        p = self.predict_proba(X) if ensembles.members(self) else self._outputs(X)
         binarizer: Any = self._label_binarizer
+        if p.shape[1] > self.n_outputs_:  # of both of two classes
+            p = p[:, 1:]
         return binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Data) -> np.ndarray:
@@ -192,6 +223,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Labels that do not exclude each other, each by itself, have probabilities between 0 and 1,
         never those two: what would be rounded to 1 is the largest number below it.
         """
+        if found := ensembles.members(self):
+            return ensembles.averaged(found, "predict_proba", X)[0]
         p = self._outputs(X)
         if self.n_outputs_ == 1:
             return np.hstack([1 - p, p])

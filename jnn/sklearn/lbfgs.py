@@ -45,8 +45,12 @@ def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
     estimator.loss_curve_, estimator.n_iter_ = [], 0
     estimator.validation_loss_curve_ = None if validation is None else []
     with jax.enable_x64(True), jax.transfer_guard("allow"):
-        data = jax.device_put(filled_up(rows, dtype))
-        held_out = None if validation is None else jax.device_put(filled_up(validation, dtype))
+        data = jax.device_put(filled_up(rows, dtype, estimator.scales_))
+        held_out = (
+            None
+            if validation is None
+            else jax.device_put(filled_up(validation, dtype, estimator.scales_))
+        )
 
         def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
             loss, slope = _objective(form, estimator.activation, sizes, vector, data, numbers)

@@ -1,6 +1,6 @@
 """What an estimator's own keywords, those beyond scikit-learn's, ask of the program."""
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -28,6 +28,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "standardize": ["boolean"],
+    "n_ensemble": [Interval(Integral, 1, None, closed="left")],
 }
 
 

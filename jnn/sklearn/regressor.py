@@ -11,8 +11,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
+from jnn.data.rows import Rows
 from jnn.losses import Loss
-from jnn.sklearn import options
+from jnn.params import Params
+from jnn.sklearn import ensembles, networks, options, scaled
 from jnn.sklearn.base import BaseMLP
 from jnn.sklearn.terms import QUANTILE
 
@@ -103,8 +105,32 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dropout: Thing = 0.0,
         l1_ratio: Thing = 0.0,
         clip_norm: Thing = None,
+        standardize: Thing = False,
+        n_ensemble: Thing = 1,
     ) -> None:
         options.keep(self, locals())
+
+    @classmethod
+    def from_params(cls, params: Params, **parameters: Thing) -> Any:
+        """The estimator that is this network, without a fit: it predicts, and can be trained on.
+
+        Args:
+          params: of jnn, ending in the identity, or in `jnp.exp` for loss="poisson".
+          parameters: of the estimator, beyond hidden_layer_sizes and activation.
+        Raises:
+          ValueError: layers are residual or of several activations, or it ends in another function.
+          TypeError: params are not a network.
+
+        >>> params = jnn.from_layers([([[2.0]], [1.0])])
+        >>> MLPRegressor.from_params(params).predict(np.ones((1, 1)))
+        array([3.])
+        """
+        output = networks.output_of_numbers(params)
+        if output == "exp":
+            parameters = {"loss": "poisson", **parameters}
+        found = cls(**networks.parameters_of(params), **parameters)
+        networks.put(found, params, output)
+        return found
 
     def _output(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
@@ -147,7 +173,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X: Data) -> np.ndarray:
-        """ŷ of each row, (n,) or (n, n_outputs)."""
+    def _scales(self, rows: Rows) -> scaled.Scales:
+        return scaled.of(rows, targets=self.out_activation_ == "identity")
+
+    def predict(
+        self, X: Data, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """ŷ of each row, (n,) or (n, n_outputs).
+
+        Args:
+          X: (n, n_features).
+          return_std: whether the standard deviation of the members of an ensemble comes with it.
+        Raises:
+          ValueError: it is asked for of one network.
+        """
+        if found := ensembles.members(self):
+            mean, deviation = ensembles.averaged(found, "predict", X)
+            return (mean, deviation) if return_std else mean
+        if return_std:
+            raise ValueError("return_std is of several networks: fit with n_ensemble >= 2")
         y = self._outputs(X)
         return y.ravel() if self.n_outputs_ == 1 else y

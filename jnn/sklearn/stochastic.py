@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from jnn import callers, memory, padding
 from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
-from jnn.sklearn import options, program, scoring
+from jnn.sklearn import options, program, scaled, scoring
 from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
 from jnn.sklearn.epochs import Run
@@ -103,7 +103,7 @@ def fit(
         estimator.n_iter_ = 0
         if run.form.scoring == scoring.ON_HOST:
             run.score = scoring.on_host(estimator, validation)
-        held_out = None if validation is None else filled_up(validation, dtype)
+        held_out = None if validation is None else filled_up(validation, dtype, estimator.scales_)
         run.take(epochs, orders, held_out, lambda row: _record(estimator, row, n))
         state = jax.device_get(run.state)
     _leave(estimator, optimizer, state)
@@ -125,7 +125,7 @@ def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
       dtype: to compute in.
       in_batches: whether they are taken in minibatches, none of which sees what was added.
     """
-    x, y, weights = rows
+    x, y, weights = scaled.standardised(scales, rows)
     n = x.shape[0]
     length = _coarse(n) if in_batches and n <= _MANY else padding.longer(n)
     if scipy.sparse.issparse(x):
