@@ -242,7 +242,7 @@ class BaseMLP(BaseEstimator):
         check_is_fitted(self)
         if ensembles.members(self):
             raise ValueError(
-                f"the estimator has {self.n_ensemble} networks, estimators_params_ is a list of them"
+                f"it is an ensemble of {self.n_ensemble}: estimators_params_ has each network"
             )
         return networks.params_in(self)
 

@@ -33,13 +33,15 @@ def fit(
       incremental: whether this is `partial_fit`.
     """
     again = incremental or estimator.warm_start
-    if not (again and members(estimator)):
+    if not (again and len(members(estimator)) == estimator.n_ensemble):
         random = check_random_state(estimator.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=estimator.n_ensemble)
-        estimator.estimators_ = [
-            clone(estimator).set_params(n_ensemble=1, random_state=int(seed)) for seed in seeds
-        ]
+        estimator.estimators_ = [type(estimator)(random_state=int(seed)) for seed in seeds]
+    parameters: Any = clone(estimator)
+    parameters = parameters.get_params() | {"n_ensemble": 1}
+    del parameters["random_state"]
     for member in estimator.estimators_:
+        member.set_params(**parameters)
         if incremental:  # all the classes there will be have come with the call
             for name in _LABELS:
                 if hasattr(estimator, name):

@@ -15,7 +15,7 @@ from jnn import callers
 from jnn.activations import ActivationLike
 from jnn.checks import Thing
 from jnn.data.rows import Rows
-from jnn.sklearn import options, scoring
+from jnn.sklearn import options, scaled, scoring
 from jnn.sklearn.conversion import params_of
 from jnn.sklearn.program import QUICKLY, Form, value_and_gradient
 from jnn.sklearn.solvers import NOTHING, packed, unpacked
@@ -45,15 +45,13 @@ def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
     estimator.loss_curve_, estimator.n_iter_ = [], 0
     estimator.validation_loss_curve_ = None if validation is None else []
     with jax.enable_x64(True), jax.transfer_guard("allow"):
-        data = jax.device_put(filled_up(rows, dtype, estimator.scales_))
-        held_out = (
-            None
-            if validation is None
-            else jax.device_put(filled_up(validation, dtype, estimator.scales_))
+        train, held_out = (
+            rows and jax.device_put(filled_up(scaled.standardised(estimator.scales_, rows), dtype))
+            for rows in (rows, validation)
         )
 
         def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            loss, slope = _objective(form, estimator.activation, sizes, vector, data, numbers)
+            loss, slope = _objective(form, estimator.activation, sizes, vector, train, numbers)
             return float(loss), np.asarray(slope)
 
         def look(intermediate_result: Any) -> None:  # by this name SciPy gives the loss as well

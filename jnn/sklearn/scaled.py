@@ -29,7 +29,8 @@ def of(rows: Rows, *, targets: bool) -> Scales:
     """
     x, y, weights = rows
     if scipy.sparse.issparse(x):
-        variance = mean_variance_axis(x, axis=0, weights=weights)[1]
+        moments: Any = mean_variance_axis(x, axis=0, weights=weights)
+        variance = moments[1]
         scale = np.sqrt(np.where(variance > 0, variance, 1))
         of_x = (np.zeros(x.shape[1]), scale)
     else:

@@ -92,7 +92,7 @@ def fit(
             ),
             options.current(estimator, optimizer.numbers, -(-n // size)),
             _state(estimator, optimizer),
-            filled_up(rows, dtype, in_batches=size < n),
+            filled_up(scaled.standardised(estimator.scales_, rows), dtype, in_batches=size < n),
             n,
         )
         orders = None
@@ -103,8 +103,9 @@ def fit(
         estimator.n_iter_ = 0
         if run.form.scoring == scoring.ON_HOST:
             run.score = scoring.on_host(estimator, validation)
-        held_out = None if validation is None else filled_up(validation, dtype, estimator.scales_)
-        run.take(epochs, orders, held_out, lambda row: _record(estimator, row, n))
+        if validation is not None:
+            validation = filled_up(scaled.standardised(estimator.scales_, validation), dtype)
+        run.take(epochs, orders, validation, lambda row: _record(estimator, row, n))
         state = jax.device_get(run.state)
     _leave(estimator, optimizer, state)
     if run.interrupted:
@@ -125,7 +126,7 @@ def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
       dtype: to compute in.
       in_batches: whether they are taken in minibatches, none of which sees what was added.
     """
-    x, y, weights = scaled.standardised(scales, rows)
+    x, y, weights = rows
     n = x.shape[0]
     length = _coarse(n) if in_batches and n <= _MANY else padding.longer(n)
     if scipy.sparse.issparse(x):
