@@ -24,5 +24,8 @@ except ImportError as error:
         'pip install ".[sklearn]"; or pip install scikit-learn'
     ) from error
 
+from jnn import files as _files
 from jnn.sklearn.classifier import MLPClassifier as MLPClassifier
 from jnn.sklearn.regressor import MLPRegressor as MLPRegressor
+
+compilation_cache = _files.keep_compiled  # programs kept for the next process, by one call

@@ -74,6 +74,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
 
     class_weight: Thing
+    loss: ClassVar[str] = "log_loss"
 
     def __init__(
         self,

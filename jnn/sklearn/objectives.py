@@ -72,13 +72,13 @@ def _accuracy_of_labels(y: Array, p: Array, weights: Array) -> Array:
 
 
 def _share(right: Array, weights: Array) -> Array:
-    return jnp.sum(right * weights) / jnp.sum(weights)
+    return jnp.sum(right.astype(weights.dtype) * weights) / jnp.sum(weights)
 
 
 def _r2(y: Array, p: Array, weights: Array) -> Array:
     """1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over outputs; of a constant y 1 or 0, as they have it."""
     w = weights[:, None]
-    mean = jnp.sum(w * y, axis=0) / jnp.sum(w)
+    mean = jnp.sum(w * y, axis=0, keepdims=True) / jnp.sum(w)
     residual = jnp.sum(w * (y - p) ** 2, axis=0)
     total = jnp.sum(w * (y - mean) ** 2, axis=0)
     constant = total == 0

@@ -11,8 +11,9 @@ from jnn.checks import Thing
 from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.terms import COSINE, QUANTILE, Terms
 
-# losses that have an output of their own, in `objectives`
-OF_OUTPUTS = ("squared_error", "poisson")
+# scikit-learn's losses, each with an output of its own, in `objectives`
+OF_OUTPUTS = ("log_loss", "squared_error", "poisson")
+OF_NUMBERS = OF_OUTPUTS[1:]
 # by which predictions are numbers
 LOSSES = [name for name, loss in losses.LOSSES.items() if loss.takes is None]
 
@@ -49,7 +50,7 @@ def terms_of(estimator: Thing) -> Terms:
     """What shapes the program."""
     rate = estimator.learning_rate
     return Terms(
-        loss=_loss(getattr(estimator, "loss", OF_OUTPUTS[0])),
+        loss=_loss(estimator.loss),
         schedule=rate if rate == COSINE or callable(rate) else None,
         dropout=estimator.dropout > 0,
         l1=estimator.l1_ratio > 0,
@@ -81,7 +82,7 @@ def current(estimator: Thing, numbers: Numbers, steps: int) -> Numbers:
 
 def levels_of(estimator: Thing) -> tuple[float, ...]:
     """The quantiles to predict, one an output; none where the loss is another."""
-    if getattr(estimator, "loss", None) != QUANTILE:
+    if estimator.loss != QUANTILE:
         return ()
     levels = estimator.quantile
     return tuple(map(float, levels)) if hasattr(levels, "__iter__") else (float(levels),)

@@ -60,8 +60,8 @@ class Epoch(NamedTuple):
     """What is recorded of an epoch, a column each."""
 
     loss: Any
-    score: Any
-    validation_loss: Any
+    score: Any  # 0 where rows are not judged
+    validation_loss: Any  # 0 without any
     rate: Any
     event: Any
 
@@ -94,7 +94,7 @@ def value_and_gradient(
     else:
         slope = jax.grad(lambda z: objective.loss(y, objective.predict(z), shares))(z)
     (gradient,) = back(slope)
-    strength = (numbers.alpha / total).astype(z.dtype)
+    strength = jnp.asarray(numbers.alpha, z.dtype) / total
     gradient = terms_.penalised(terms, numbers, gradient, params, strength)
     loss = objective.loss(y, prediction, shares)
     if summed and objective.averages:
@@ -134,7 +134,6 @@ def _run(
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, state, history = carry
         visits = None if order is None else order[i]
-
         memory = Memory(*state.memory)
 
         def step(j: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -144,7 +143,8 @@ def _run(
             loss, gradient = value_and_gradient(form, numbers, params, batch, t)
             rate = terms_.rate_of(form.terms, numbers, memory.rate, t)
             moments, change = solver.step(numbers, rate, t, moments, gradient, params)
-            return jax.tree.map(jnp.add, params, change), moments, total + loss * count
+            total += loss.astype(total.dtype) * count
+            return jax.tree.map(jnp.add, params, change), moments, total
 
         start = (state.params, state.moments, jnp.zeros((), state.memory.dtype))
         steps = -(-n // size)
@@ -252,11 +252,12 @@ def judged_on_host(
 # in less than half the time, for programs that take up to a fifth longer to run; a tanh takes it
 # 6 ns in place of 1. LLVM's first level of optimisation, in one piece, takes off another 30 %, and
 # costs nothing that could be measured (level 0 does: three times the running time).
-QUICKLY: Any = {
-    "xla_cpu_use_fusion_emitters": False,
+QUICKLY: dict[str, Any] = {
     "xla_backend_optimization_level": 1,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+if jax.__version_info__ < (0, 11):  # later ones know no other way than the new
+    QUICKLY["xla_cpu_use_fusion_emitters"] = False
 # in an epoch, from which on a program is compiled thoroughly, which takes a second more
 _PRODUCTS = 2**29  # rows × parameters
 _FUNCTION_VALUES = 2**16  # of activations that are computed by a series

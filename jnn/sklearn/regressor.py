@@ -66,7 +66,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({*options.OF_OUTPUTS, QUANTILE, *options.LOSSES}), Loss, callable],
+        "loss": [StrOptions({*options.OF_NUMBERS, QUANTILE, *options.LOSSES}), Loss, callable],
         "quantile": ["array-like", Interval(Real, 0, 1, closed="neither")],
     }
 

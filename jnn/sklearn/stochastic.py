@@ -217,7 +217,7 @@ def _record(estimator: Thing, row: Epoch, n: int) -> None:
     estimator.t_ += n
     estimator.loss_ = number(row.loss)
     estimator.loss_curve_.append(estimator.loss_)
-    if not np.isnan(row.validation_loss):
+    if estimator.validation_loss_curve_ is not None:
         estimator.validation_loss_curve_.append(number(row.validation_loss))
     if estimator.early_stopping:
         estimator.validation_scores_.append(float(row.score))

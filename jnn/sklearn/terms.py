@@ -48,8 +48,8 @@ def logits(terms: Terms, numbers: Numbers, params: Params, x: Array, step: Thing
     """z_N of rows; with dropout, of a network some of whose units are silent in this step."""
     if not terms.dropout:
         return batch_output(params, x, AUTO)
-    key = jax.random.key(numbers.seed.astype(jnp.uint32))
-    key = jax.random.fold_in(key, step.astype(jnp.uint32))
+    key = jax.random.key(jnp.asarray(numbers.seed, jnp.uint32))
+    key = jax.random.fold_in(key, jnp.asarray(step, jnp.uint32))
     return dropout.batch_output(params, x, key, numbers.dropout, AUTO)
 
 
@@ -57,7 +57,7 @@ def targets(output: str, terms: Terms, numbers: Numbers, y: Array) -> Array:
     """y (1 − ε) + ε/K of K classes; labels by themselves have two (Szegedy et al. 2016)."""
     if not terms.smoothing:
         return y
-    ε = numbers.smoothing.astype(y.dtype)
+    ε = jnp.asarray(numbers.smoothing, y.dtype)
     return (1 - ε) * y + ε / (y.shape[1] if output == "softmax" else 2)
 
 
@@ -66,7 +66,7 @@ def penalty(terms: Terms, numbers: Numbers, params: Params, strength: Array) -> 
     squares = 0.5 * strength * sum(jnp.vdot(stack.w, stack.w) for stack in params)
     if not terms.l1:
         return squares
-    ρ = numbers.l1_ratio.astype(squares.dtype)
+    ρ = jnp.asarray(numbers.l1_ratio, squares.dtype)
     return (1 - ρ) * squares + ρ * strength * sum(jnp.sum(jnp.abs(stack.w)) for stack in params)
 
 
@@ -78,7 +78,7 @@ def penalised(
     def slope(w: Array) -> Array:
         if not terms.l1:
             return w
-        ρ = numbers.l1_ratio.astype(w.dtype)
+        ρ = jnp.asarray(numbers.l1_ratio, w.dtype)
         return (1 - ρ) * w + ρ * jnp.sign(w)
 
     gradient = tuple(
@@ -88,8 +88,9 @@ def penalised(
     if not terms.clip:
         return gradient
     norm = optax.global_norm(gradient)
-    factor = jnp.minimum(1, numbers.clip_norm / norm)  # NaN and ∞ stay what they are
-    return jax.tree.map(lambda g: g * factor.astype(g.dtype), gradient)
+    longest = jnp.asarray(numbers.clip_norm, norm.dtype)
+    factor = longest / jnp.maximum(norm, longest)
+    return jax.tree.map(lambda g: g * factor, gradient)
 
 
 def rate_of(terms: Terms, numbers: Numbers, rate: Thing, step: Thing) -> Thing:
@@ -99,4 +100,4 @@ def rate_of(terms: Terms, numbers: Numbers, rate: Thing, step: Thing) -> Thing:
     if isinstance(terms.schedule, str):
         share = jnp.minimum((step - 1) / numbers.horizon, 1)
         return numbers.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * share))
-    return jnp.asarray(terms.schedule(step.astype(jnp.int32) - 1), rate.dtype)
+    return jnp.asarray(terms.schedule(jnp.asarray(step, jnp.int32) - 1), rate.dtype)

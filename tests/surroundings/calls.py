@@ -5,16 +5,19 @@
 """
 
 import tempfile
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 import jnn
 import jnn.figures
 from jnn import theory
+from jnn.sklearn import MLPClassifier, MLPRegressor
 from jnn.theory import mean_field
 
 N = 12
@@ -318,6 +321,20 @@ def _theory():
     return len(every)
 
 
+def _estimator(Estimator, y=LABELS, **options):
+    """The weights of an estimator in scikit-learn's manner, and what it predicts."""
+
+    def call():
+        options.setdefault("hidden_layer_sizes", (3,))
+        network = Estimator(max_iter=2, random_state=0, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            network.fit(X.astype(float), y, sample_weight=WEIGHTS)
+        return [*network.coefs_, *network.intercepts_, network.predict(X)]
+
+    return call
+
+
 WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
     **STARTS,
     "init, own activation": NETWORKS["own"],
@@ -344,6 +361,13 @@ WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
         jnn.data.ripple(jax.random.key(0), 5), jnn.data.ten_features(jax.random.key(0), 5),
         jnn.data.line(5), jnn.data.logarithm(5),
     ],
+    "sklearn, adam": _estimator(MLPClassifier),
+    "sklearn, sgd": _estimator(
+        MLPRegressor, np.c_[Y, Y], solver="sgd", batch_size=5, learning_rate="adaptive",
+        early_stopping=True, validation_fraction=0.3,
+    ),
+    "sklearn, counts": _estimator(MLPRegressor, np.exp(Y[:, 0]), loss="poisson"),
+    "sklearn, lbfgs": _estimator(MLPClassifier, LABELS > 0, solver="lbfgs", activation="tanh"),
     "theory": _theory,
     "figures": _figures,
 }  # fmt: skip
