@@ -26,7 +26,7 @@ from jnn.sklearn import (
     stochastic,
 )
 from jnn.sklearn.conversion import check_layers
-from jnn.sklearn.solvers import SOLVERS
+from jnn.sklearn.transformations import sees_all_rows
 
 
 class BaseMLP(BaseEstimator):
@@ -139,7 +139,7 @@ class BaseMLP(BaseEstimator):
         X, y = self._validate_input(X, y, again=again, reset=first)
         rows = self._rows(X, y, sample_weight)
         validation = self._validation(*held_out)
-        self.n_outputs_ = rows.y.shape[1]
+        self.n_outputs_ = max(rows.y.shape[1], len(options.levels_of(self)))
         random = check_random_state(self.random_state)
         if first:
             self._initialize(random, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
@@ -200,7 +200,7 @@ class BaseMLP(BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
 
     def _check_solver(self) -> bool:
-        if self.solver not in SOLVERS:
+        if self.solver == "lbfgs" or sees_all_rows(self.solver):
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. "
                 f"{self.solver} is not stochastic."

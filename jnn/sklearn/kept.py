@@ -18,8 +18,9 @@ from jnn.checks import Thing, Tree, short
 from jnn.files import sealed
 from jnn.files.atomic import write_atomically
 from jnn.sklearn.conversion import params_of
-from jnn.sklearn.solvers import Numbers, solver_of
+from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.stochastic import Optimizer
+from jnn.sklearn.transformations import solver_of
 
 Functions: TypeAlias = Mapping[str, Callable[..., Any]]
 
@@ -96,6 +97,8 @@ class _Writer:
         """The value as JSON holds it; what JSON lacks is {kind: …}."""
         if value is None or isinstance(value, (bool, str)) or type(value) in (int, float):
             return value
+        if callable(value) or hasattr(value, "init"):
+            return {"function": self._name(value)}
         if isinstance(value, Numbers):
             return {"numbers": self.plain(tuple(value))}
         if isinstance(value, list) and _is_column(value):
@@ -112,8 +115,6 @@ class _Writer:
             return {"dtype": value.str}
         if hasattr(value, "get_params"):
             return {"estimator": self.estimator(value)}
-        if callable(value) or hasattr(value, "update"):
-            return {"function": self._name(value)}
         if isinstance(value, (np.ndarray, np.generic, jax.Array)):
             return self._array(np.asarray(value), "scalar" if np.ndim(value) == 0 else "array")
         raise TypeError(f"a file cannot hold {short(repr(value))}, a {type(value)}; pickle can")
@@ -128,7 +129,7 @@ class _Writer:
 
     def _name(self, function: Thing) -> str:
         for name, known in self.functions.items():
-            if known is function:
+            if known == function:
                 return name
         called = getattr(function, "__name__", "f").strip("<>")
         raise TypeError(
@@ -169,7 +170,8 @@ class _Reader:
         """What stands in `_TREES`, of the structure that the estimator's network has."""
         params = params_of(found.coefs_, found.intercepts_, found.activation)
         optimizer = Optimizer(**self.value(kept["optimizer"]))
-        start = solver_of(optimizer.solver).start(params)
+        with jax.enable_x64(True):
+            start = solver_of(optimizer.solver).start(params)
         found._optimizer = optimizer._replace(moments=_like(start, optimizer.moments))
         if "best" in kept:
             found._best_params = _like(params, self.value(kept["best"]))

@@ -114,7 +114,7 @@ def of_quantiles(levels: tuple[Thing, ...]) -> Objective:
     def value(y: Array, p: Array, shares: Array) -> Array:
         q = jnp.stack(levels).astype(p.dtype)
         above, below = jnp.where(y > p, q, 0), jnp.where(y < p, q - 1, 0)
-        return _summed((y - p) * (above + below), shares) / y.shape[1]
+        return _summed((y - p) * (above + below), shares) / p.shape[1]
 
     def score(y: Array, p: Array, weights: Array) -> Array:
         return -value(y, p, weights / jnp.sum(weights))

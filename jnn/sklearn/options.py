@@ -7,9 +7,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from jnn import losses
 from jnn.activations import ACTIVATIONS
-from jnn.checks import Thing
+from jnn.checks import Thing, number
 from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.terms import COSINE, QUANTILE, Terms
+from jnn.sklearn.transformations import NAMES, needs_squares, rule_of, sees_all_rows
 
 # scikit-learn's losses, each with an output of its own, in `objectives`
 OF_OUTPUTS = ("log_loss", "squared_error", "poisson")
@@ -22,7 +23,7 @@ FULL = "full"  # warm_start that keeps the optimizer's moments
 # of keywords that scikit-learn lacks, or of which it allows less
 CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions({"logistic", *ACTIVATIONS}), callable],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"}), HasMethods(["init", "update"])],
+    "solver": [StrOptions(NAMES), HasMethods(["init", "update"])],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", COSINE}), callable],
     "warm_start": ["boolean", StrOptions({FULL})],
     "scoring": [str, callable, None],
@@ -85,7 +86,8 @@ def levels_of(estimator: Thing) -> tuple[float, ...]:
     if estimator.loss != QUANTILE:
         return ()
     levels = estimator.quantile
-    return tuple(map(float, levels)) if hasattr(levels, "__iter__") else (float(levels),)
+    levels = list(levels) if hasattr(levels, "__iter__") else [levels]
+    return tuple(number("quantile", level, above=0, below=1) for level in levels)
 
 
 def check(estimator: Thing, *, incremental: bool) -> None:
@@ -97,18 +99,7 @@ def check(estimator: Thing, *, incremental: bool) -> None:
     Raises:
       ValueError: they do not.
     """
-    if estimator.solver == "lbfgs":
-        asked = {
-            "dropout": estimator.dropout > 0,
-            "l1_ratio": estimator.l1_ratio > 0,
-            "clip_norm": estimator.clip_norm is not None,
-        }
-        for name, is_asked in asked.items():
-            if is_asked:
-                raise ValueError(
-                    f"{name} is {getattr(estimator, name)!r}, but solver='lbfgs' needs a smooth "
-                    f"loss that is the same at every call: take solver='adam', or leave {name} out"
-                )
+    _check_solver(estimator)
     if estimator.scoring is not None and not estimator.early_stopping:
         raise ValueError(
             f"scoring is {estimator.scoring!r}, which is what early stopping looks at, but "
@@ -118,4 +109,32 @@ def check(estimator: Thing, *, incremental: bool) -> None:
         raise ValueError(
             "class_weight='balanced' needs all rows, which partial_fit does not see: give "
             "class_weight the weights themselves, compute_class_weight('balanced', classes=…, y=…)"
+        )
+
+
+def _check_solver(estimator: Thing) -> None:
+    solver = estimator.solver
+    if solver == "lbfgs" or sees_all_rows(solver):
+        asked = {
+            "dropout": estimator.dropout > 0,
+            "l1_ratio": estimator.l1_ratio > 0,
+            "clip_norm": estimator.clip_norm is not None,
+        }
+        for name, is_asked in asked.items():
+            if is_asked:
+                raise ValueError(
+                    f"{name} is {getattr(estimator, name)!r}, but solver={solver!r} needs a smooth "
+                    f"loss that is the same at every call: take solver='adam', or leave {name} out"
+                )
+    if needs_squares(solver) and estimator.loss != "squared_error":
+        raise ValueError(
+            f"solver={solver!r} minimises sums of squares, loss='squared_error'; got loss "
+            f"{estimator.loss!r}"
+        )
+    rule = rule_of(solver)
+    own = rule is not None and rule.rate is None
+    if own and estimator.learning_rate != "constant":
+        raise ValueError(
+            f"learning_rate is {estimator.learning_rate!r}, but this solver has a rate of its own: "
+            "put the schedule into it, optax.adam(schedule)"
         )

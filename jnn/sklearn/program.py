@@ -18,8 +18,9 @@ from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
 from jnn.params import Params
 from jnn.sklearn import scoring, terms as terms_
-from jnn.sklearn.solvers import Numbers, solver_of, unpacked
+from jnn.sklearn.solvers import Numbers, unpacked
 from jnn.sklearn.terms import Terms
+from jnn.sklearn.transformations import Searched, sees_all_rows, solver_of
 
 # What becomes of a run at the end of an epoch
 GOES_ON, RATE_CUT, STOPPED, RATE_TOO_SMALL = range(4)
@@ -30,7 +31,7 @@ class Form(NamedTuple):
     """What shapes the program, beside the shapes of the data; hashable."""
 
     output: str  # a key of OBJECTIVES
-    solver: str  # a key of SOLVERS
+    solver: Thing  # see `transformations`
     size: int | None  # rows of a minibatch; None: all rows in one
     scoring: str | None = None  # what rows held out are judged by, see `scoring`; None: not at all
     terms: Terms = Terms()
@@ -129,6 +130,7 @@ def _run(
     """
     numbers = unpacked(numbers)
     solver = solver_of(form.solver)
+    whole = sees_all_rows(form.solver)
     size = form.size or len(data.x)
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
@@ -140,9 +142,14 @@ def _run(
             params, moments, total = carry
             batch, count = _minibatch(form, data, visits, n, j)
             t = memory.updates + j + 1
-            loss, gradient = value_and_gradient(form, numbers, params, batch, t)
+            loss, gradient = value_and_gradient(form, numbers, params, batch, t, summed=whole)
             rate = terms_.rate_of(form.terms, numbers, memory.rate, t)
-            moments, change = solver.step(numbers, rate, t, moments, gradient, params)
+            searched = Searched(
+                loss,
+                lambda p: value_and_gradient(form, numbers, p, batch, t, summed=whole)[0],
+                lambda p: terms_.residuals(numbers, p, batch),
+            )
+            moments, change = solver.step(numbers, rate, t, moments, gradient, params, searched)
             total += loss.astype(total.dtype) * count
             return jax.tree.map(jnp.add, params, change), moments, total
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -154,6 +155,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"y has entries below 0, the least of them {least}; loss='poisson' is for counts "
                 "and rates, y >= 0: take loss='squared_error'"
             )
+        levels = options.levels_of(self)
+        if y.ndim == 2 and y.shape[1] > 1 and len(levels) > 1:
+            raise ValueError(
+                f"y has {y.shape[1]} columns and quantile {len(levels)} levels; of several targets "
+                "one level can be predicted: fit an estimator for each column"
+            )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     @available_if(lambda self: self._check_solver())
@@ -175,6 +182,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _scales(self, rows: Rows) -> scaled.Scales:
         return scaled.of(rows, targets=self.out_activation_ == "identity")
+
+    def score(self, X: Data, y: Data, sample_weight: Data = None) -> float:
+        """R², averaged over outputs; of loss="quantile" D² of the pinball loss, over levels, too.
+
+        D² is 1 − Σ loss / that of the best constant. Source of D²: Koenker and Machado 1999.
+        """
+        levels = options.levels_of(self)
+        if not levels:
+            return super().score(X, y, sample_weight)
+        p: Any = self.predict(X)
+        each = p.T if len(levels) > 1 else [p]
+        scores: list[Any] = [
+            d2_pinball_score(y, of_level, alpha=level, sample_weight=sample_weight)
+            for level, of_level in zip(levels, each, strict=True)
+        ]
+        return float(np.mean(scores))
 
     def predict(
         self, X: Data, return_std: bool = False

@@ -32,7 +32,8 @@ class Numbers(NamedTuple):
     smoothing: Any = 0.0  # label_smoothing
     clip_norm: Any = 0.0
     seed: Any = 0.0  # of the masks
-    horizon: Any = 0.0  # the last step of a cosine
+    first: Any = 0.0  # the step that a cosine starts with
+    horizon: Any = 0.0  # the steps that it takes to fall
     levels: tuple[Any, ...] = ()  # quantiles to predict
 
 
@@ -61,12 +62,13 @@ class Solver(NamedTuple):
     """How a step is made of a gradient."""
 
     start: Callable[[Tree], tuple[Tree, ...]]  # the moments of parameters before the first step
-    # of numbers, rate, number of this step, moments, gradient, parameters: new moments, the step
-    step: Callable[[Numbers, Any, Any, tuple[Tree, ...], Tree, Tree], tuple[tuple[Tree, ...], Tree]]
+    # of numbers, rate, number of this step, moments, gradient, parameters and what is searched by:
+    # the new moments and the step
+    step: Callable[[Numbers, Any, Any, Tree, Tree, Tree, Any], tuple[Tree, Tree]]
 
 
 def _adam(
-    numbers: Numbers, rate: Any, t: Any, moments: tuple[Tree, ...], gradient: Tree, _: Tree
+    numbers: Numbers, rate: Any, t: Any, moments: tuple[Tree, ...], gradient: Tree, *_: Any
 ) -> tuple[tuple[Tree, ...], Tree]:
     """−η √(1 − β₂ᵗ)/(1 − β₁ᵗ) m/(√v + ε): ε is not corrected for the bias of v."""
     rate = rate * jnp.sqrt(1 - numbers.beta_2**t) / (1 - numbers.beta_1**t)
@@ -84,7 +86,7 @@ def _adam(
 
 
 def _sgd(
-    numbers: Numbers, rate: Any, _: Any, moments: tuple[Tree, ...], gradient: Tree, __: Tree
+    numbers: Numbers, rate: Any, _: Any, moments: tuple[Tree, ...], gradient: Tree, *__: Any
 ) -> tuple[tuple[Tree, ...], Tree]:
     """v ← μ v − η g, which is the step; of Nesterov's momentum that is μ v − η g once more."""
 
@@ -109,8 +111,3 @@ def _zeros(count: int, params: Tree) -> tuple[Tree, ...]:
 
 
 SOLVERS = {"adam": Solver(partial(_zeros, 2), _adam), "sgd": Solver(partial(_zeros, 1), _sgd)}
-
-
-def solver_of(solver: Thing) -> Solver:
-    """The solver of that name."""
-    return SOLVERS[solver]

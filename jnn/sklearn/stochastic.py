@@ -17,13 +17,14 @@ from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
 from jnn.sklearn.epochs import Run
 from jnn.sklearn.program import Epoch, Form, Memory, State
-from jnn.sklearn.solvers import Numbers, solver_of
+from jnn.sklearn.solvers import Numbers
+from jnn.sklearn.transformations import sees_all_rows, solver_of
 
 
 class Optimizer(NamedTuple):
     """What `partial_fit` goes on with; its numbers are those of the first call."""
 
-    solver: str
+    solver: Thing
     numbers: Numbers
     moments: tuple[Tree, ...] | None  # NumPy's; None before the first step
     learning_rate: float
@@ -71,7 +72,7 @@ def fit(
     if incremental and estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
     optimizer = getattr(estimator, "_optimizer", None) if incremental else None
-    optimizer = optimizer or optimizer_of(estimator, random)
+    optimizer = optimizer or _renewed(estimator, optimizer_of(estimator, random))
     if estimator.early_stopping and validation is None:
         rows, validation = _split(estimator, rows, random)
     if validation is None:
@@ -116,6 +117,20 @@ def fit(
             "hasn't converged yet.",
             ConvergenceWarning,
         )
+
+
+def _renewed(estimator: Thing, new: Optimizer) -> Optimizer:
+    """The optimizer, with the moments of the one before where warm_start="full" keeps them."""
+    old = getattr(estimator, "_optimizer", None)
+    if estimator.warm_start != options.FULL or old is None or old.solver != new.solver:
+        return new
+    same_rate = old.numbers.learning_rate == new.numbers.learning_rate
+    return new._replace(
+        numbers=new.numbers._replace(seed=old.numbers.seed, first=old.updates),
+        moments=old.moments,
+        updates=old.updates,
+        learning_rate=old.learning_rate if same_rate else new.learning_rate,
+    )
 
 
 def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
@@ -173,6 +188,8 @@ def _split(estimator: Thing, rows: Rows, random: Any) -> tuple[Rows, Rows]:
 
 
 def _batch_size(estimator: Thing, n: int) -> int:
+    if sees_all_rows(estimator.solver):
+        return n
     if estimator.batch_size == "auto":
         return min(200, n)
     if estimator.batch_size > n:

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 
 from jnn.checks import Thing
+from jnn.data.rows import Rows
 from jnn.losses import Loss
 from jnn.params import Params
+from jnn.penalties import Penalty
 from jnn.sklearn.objectives import OBJECTIVES, Objective, of_loss, of_quantiles
 from jnn.sklearn.solvers import Numbers
 from jnn.training import dropout
+from jnn.training.residuals import of_squares
 from jnn.triangular.method import AUTO
 from jnn.triangular.network import batch_output
 
@@ -87,10 +89,19 @@ def penalised(
     )
     if not terms.clip:
         return gradient
-    norm = optax.global_norm(gradient)
+    norm = jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(gradient)))
     longest = jnp.asarray(numbers.clip_norm, norm.dtype)
     factor = longest / jnp.maximum(norm, longest)
     return jax.tree.map(lambda g: g * factor, gradient)
+
+
+def residuals(numbers: Numbers, params: Params, rows: Rows) -> tuple[Array, Array]:
+    """r and ∂r/∂p of ½‖r‖²: squared errors, summed over outputs, and the penalty ½ α Σw²."""
+    outputs = rows.y.shape[1]
+    strength = numbers.alpha / jnp.sum(rows.weights) / outputs
+    r, J = of_squares(params, rows, "half_mse", Penalty(l2=strength), AUTO)
+    gain = jnp.sqrt(jnp.asarray(outputs, r.dtype))
+    return gain * r, gain * J
 
 
 def rate_of(terms: Terms, numbers: Numbers, rate: Thing, step: Thing) -> Thing:
@@ -98,6 +109,6 @@ def rate_of(terms: Terms, numbers: Numbers, rate: Thing, step: Thing) -> Thing:
     if terms.schedule is None:
         return rate
     if isinstance(terms.schedule, str):
-        share = jnp.minimum((step - 1) / numbers.horizon, 1)
+        share = jnp.clip((step - 1 - numbers.first) / numbers.horizon, 0, 1)
         return numbers.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * share))
     return jnp.asarray(terms.schedule(jnp.asarray(step, jnp.int32) - 1), rate.dtype)
