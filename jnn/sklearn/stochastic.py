@@ -139,7 +139,7 @@ def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
     Args:
       rows: X, dense or sparse, y and weights, or None for all ones.
       dtype: to compute in.
-      in_batches: whether they are taken in minibatches, none of which sees what was added.
+      in_batches: whether they are taken in minibatches, to which what was added costs nothing.
     """
     x, y, weights = rows
     n = x.shape[0]
@@ -154,17 +154,16 @@ def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
     return Rows(x, y, w)
 
 
-_MANY = 2**16  # rows from which on a quarter more of them is too much memory
+_MANY = 2**16  # rows from which on up to twice as many are too much memory
 
 
 def _coarse(n: int) -> int:
-    """A multiple of an eighth to a quarter of n: few lengths, as only memory pays for them.
+    """A power of 2: the folds of a search and all its rows often share it.
 
-    >>> [_coarse(n) for n in (5, 322, 323, 1437, 1438)]
-    [5, 384, 384, 1536, 1536]
+    >>> [_coarse(n) for n in (1, 5, 800, 1000, 1437, 1797)]
+    [1, 8, 1024, 1024, 2048, 2048]
     """
-    step = 2 ** max(n.bit_length() - 3, 0)
-    return -(-n // step) * step
+    return 1 << (n - 1).bit_length()
 
 
 def _split(estimator: Thing, rows: Rows, random: Any) -> tuple[Rows, Rows]:

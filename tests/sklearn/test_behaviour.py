@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import get_tags
 
 from jnn import sklearn as ours
-from jnn.sklearn import MLPClassifier, MLPRegressor, stochastic
+from jnn.sklearn import MLPClassifier, MLPRegressor, epochs, stochastic
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -318,6 +318,20 @@ def test_pickled_cloned_and_refitted_networks_are_equal_to_the_bit(Estimator, op
     for other in (again, refitted):
         for a, b in zip(network.coefs_, other.coefs_, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "sgd"}])
+def test_how_often_the_host_looks_changes_no_bit(options, monkeypatch):
+    """Nor what is drawn: orders are drawn a chunk ahead."""
+    found = []
+    for seconds in (1e-9, 10.0):
+        monkeypatch.setattr(epochs, "_LOOK_SECONDS", seconds)
+        random = np.random.RandomState(1)
+        settings = {**SMALL, "random_state": random, "batch_size": 20, "max_iter": 30, "tol": 1e-2}
+        network = MLPClassifier(**settings | options, n_iter_no_change=2).fit(X, Y)
+        found.append([*network.coefs_, network.loss_curve_, random.random_sample(3)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_threads_do_not_disturb_each_other():

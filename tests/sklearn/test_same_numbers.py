@@ -30,6 +30,7 @@ LABELLED, LABELS = make_multilabel_classification(220, 6, n_classes=4, random_st
 LABELLED = scale(LABELLED)
 WEIGHTS = np.random.default_rng(0).uniform(0, 3, 500)
 WEIGHTS[::7] = 0  # a row of weight 0 stays in its minibatch
+WEIGHTS[::31] = -0.2  # and one below 0 is taken
 
 BINARY = (DIGITS, DIGIT > 4)
 TWO_OUTPUTS = (PATIENTS, np.stack([PROGRESS, np.sin(3 * PROGRESS)], axis=1))
