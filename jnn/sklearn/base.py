@@ -1,6 +1,5 @@
 """What the two estimators share: parameters, validation, fitting, warm starts, predictions."""
 
-import os
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,23 +12,22 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from jnn import checks
 from jnn.checks import Data, Thing
 from jnn.data.rows import Rows
-from jnn.params import Params
 from jnn.sklearn import (
     draws,
     ensembles,
-    kept,
     lbfgs,
-    networks,
     options,
     predictions,
     scaled,
     stochastic,
 )
 from jnn.sklearn.conversion import check_layers
+from jnn.sklearn.exchange import Exchange
 from jnn.sklearn.transformations import sees_all_rows
+from jnn.sklearn.watching import CallbackSupportMixin, Watch, with_callbacks
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator):
     """The estimators' common behaviour; each says what targets, outputs and scores are."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -63,6 +61,7 @@ class BaseMLP(BaseEstimator):
     early_stopping: Thing
     n_ensemble: Thing
     standardize: Thing
+    dtype: Thing
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
 
@@ -93,6 +92,7 @@ class BaseMLP(BaseEstimator):
 
     # ---- fitting ----
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -118,7 +118,10 @@ class BaseMLP(BaseEstimator):
         Raises:
           ValueError: a parameter or the data are not as described, or weights became infinite.
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        watch = Watch(self, X, y)
+        with watch.fit():
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), watch)
+        return self
 
     def _fit(
         self,
@@ -126,6 +129,7 @@ class BaseMLP(BaseEstimator):
         y: Data,
         sample_weight: Data,
         held_out: tuple[Data, Data, Data] = (None, None, None),
+        watch: Watch | None = None,
         *,
         incremental: bool = False,
     ) -> "BaseMLP":
@@ -145,10 +149,11 @@ class BaseMLP(BaseEstimator):
             self._initialize(random, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
             self.scales_ = self._scales(rows) if self.standardize else None
         check_layers(self.coefs_, self.intercepts_, (X.shape[1], self.n_outputs_))
+        watch = watch or Watch(self, X, y)
         if self.solver == "lbfgs":
-            lbfgs.fit(self, rows, validation)
+            lbfgs.fit(self, rows, validation, watch)
         else:
-            stochastic.fit(self, rows, validation, random, incremental=incremental)
+            stochastic.fit(self, rows, validation, random, watch, incremental=incremental)
         if not all(np.isfinite(a).all() for a in [*self.coefs_, *self.intercepts_]):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
@@ -212,7 +217,8 @@ class BaseMLP(BaseEstimator):
     def _outputs(self, X: Data) -> np.ndarray:
         """The network's outputs (n, n_outputs), by the weights that stand in the estimator."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        dtype: Any = "numeric" if self.dtype is None else np.float32
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, dtype=dtype)
         z = predictions.outputs(
             scaled.inputs(self.scales_, X),
             self.coefs_,
@@ -221,56 +227,6 @@ class BaseMLP(BaseEstimator):
             self.out_activation_,
         )
         return scaled.outputs(self.scales_, z)
-
-    @property
-    def estimators_params_(self) -> list[Params]:
-        """The network of each member of an ensemble, as `to_params` gives it."""
-        found = ensembles.members(self)
-        if not found:
-            raise AttributeError("estimators_params_ are those of n_ensemble >= 2 networks, fitted")
-        return [member.to_params() for member in found]
-
-    # ---- networks and files ----
-
-    def to_params(self) -> Params:
-        """The network as jnn has it, (Stack, …), for `jnn.predict` and all that jnn can say of it.
-
-        Its outputs are probabilities in classification, of the second class where there are two.
-        What `standardize` does is folded into the first layer and the last.
-        The arrays are NumPy's; of float64 `jnn.predict` makes float32 where x64 is off.
-        """
-        check_is_fitted(self)
-        if ensembles.members(self):
-            raise ValueError(
-                f"it is an ensemble of {self.n_ensemble}: estimators_params_ has each network"
-            )
-        return networks.params_in(self)
-
-    def save(
-        self, path: str | os.PathLike[str], *, functions: kept.Functions | None = None
-    ) -> None:
-        """Write the estimator to a safetensors file, whole or not at all, with all it remembers.
-
-        Args:
-          path: of the file; its directory must exist.
-          functions: names of the functions of your own among the parameters, {"bent": bent}.
-        Raises:
-          TypeError: a parameter is something that a file cannot hold, such as a function without
-            a name.
-        """
-        kept.save(path, self, functions)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, functions: kept.Functions | None = None) -> Any:
-        """The estimator that `save` wrote, equal to the bit; no code of the file's is run.
-
-        Args:
-          path: of the file.
-          functions: those named in `save`.
-        Raises:
-          ValueError: the file is damaged, tampered with, of another class, or lacks functions.
-        """
-        return kept.load(path, cls, functions)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

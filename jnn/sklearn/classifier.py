@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
 from jnn.params import Params
-from jnn.sklearn import ensembles, networks, options
+from jnn.sklearn import devices, ensembles, labels, networks, options
 from jnn.sklearn.base import BaseMLP
 
 
@@ -110,6 +110,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         clip_norm: Thing = None,
         standardize: Thing = False,
         n_ensemble: Thing = 1,
+        max_seconds: Thing = None,
+        progress: Thing = False,
+        dtype: Thing = None,
+        device: Thing = None,
     ) -> None:
         options.keep(self, locals())
 
@@ -151,7 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            dtype=(np.float64, np.float32),
+            dtype=devices.dtypes(self),
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
@@ -160,32 +164,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y), all_of_them=self.warm_start and not held_out)
+            labels.check_classes(
+                self, unique_labels(y), all_of_them=self.warm_start and not held_out
+            )
         return X, self._label_binarizer.transform(y).astype(bool)
 
     def _weights(self, y: np.ndarray, sample_weight: Data) -> Data:
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, self._labels(y))
+        weights: Any = compute_sample_weight(self.class_weight, self._labels(y))
         return weights if sample_weight is None else sample_weight * weights
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
         binarizer: Any = self._label_binarizer
         return binarizer.inverse_transform(super()._labels(y).astype(float))
-
-    def _check_classes(self, classes: np.ndarray, *, all_of_them: bool) -> None:
-        """Raise where a later call brings classes that the network does not have."""
-        if all_of_them:
-            if set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the "
-                    f"previous call to fit. Previously got {self.classes_}, `y` has {classes}"
-                )
-        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
-            )
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)

@@ -40,6 +40,8 @@ class Run:
         self.interrupted = False
         # of parameters, where the host scores each epoch
         self.score: Callable[[Params], Any] | None = None
+        # of parameters, where somebody sees each epoch: whether it is to be the last
+        self.after: Callable[[Params], bool] | None = None
         self.deadline = math.inf  # of time.monotonic
 
     def take(
@@ -54,7 +56,7 @@ class Run:
         Raises nothing for Ctrl-C: the state is that after the last chunk.
         """
         rows = max(1, min(_MOST, _ENTRIES // len(self.data.x)))
-        if self.score:
+        if self.score or self.after:
             rows = 1
         with jax.transfer_guard("allow"), interruptible() as interrupt:
             try:
@@ -112,6 +114,8 @@ class Run:
                     break
             self.interrupted = interrupt.asked
             late = time.monotonic() > self.deadline
+            if self.after and self.after(state.params):
+                late = True
             if stops or late or not following or self.interrupted:
                 return
             count = following

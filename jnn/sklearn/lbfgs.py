@@ -15,15 +15,16 @@ from jnn import callers
 from jnn.activations import ActivationLike
 from jnn.checks import Thing
 from jnn.data.rows import Rows
-from jnn.sklearn import options, scaled, scoring
+from jnn.sklearn import devices, options, scaled, scoring
 from jnn.sklearn.conversion import params_of
 from jnn.sklearn.program import QUICKLY, Form, value_and_gradient
 from jnn.sklearn.solvers import NOTHING, packed, unpacked
 from jnn.sklearn.stochastic import filled_up
 from jnn.sklearn.terms import objective_of
+from jnn.sklearn.watching import Watch
 
 
-def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
+def fit(estimator: Thing, rows: Rows, validation: Rows | None, watch: Watch) -> None:
     """Minimise the loss of all rows, from the weights in the estimator on.
 
     Where squared errors have several outputs they are summed over them, in the loss as in the
@@ -35,24 +36,27 @@ def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
       estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
       validation: rows whose loss is recorded after each iteration.
+      watch: who looks on.
     """
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
-    dtype = np.dtype(np.float64)  # SciPy's own
+    wide = np.dtype(np.float64)  # SciPy's own
+    dtype = wide if devices.dtypes(estimator) != np.float32 else np.dtype(np.float32)
     sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
-    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=dtype)
+    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=wide)
     form = Form(estimator.out_activation_, "lbfgs", None, None, options.terms_of(estimator))
     numbers = packed(options.current(estimator, NOTHING, 1))
     estimator.loss_curve_, estimator.n_iter_ = [], 0
     estimator.validation_loss_curve_ = None if validation is None else []
-    with jax.enable_x64(True), jax.transfer_guard("allow"):
+    with devices.computing(estimator.device), watch.epochs(estimator.max_iter):
         train, held_out = (
             rows and jax.device_put(filled_up(scaled.standardised(estimator.scales_, rows), dtype))
             for rows in (rows, validation)
         )
 
         def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
+            vector = vector.astype(dtype, copy=False)
             loss, slope = _objective(form, estimator.activation, sizes, vector, train, numbers)
-            return float(loss), np.asarray(slope)
+            return float(loss), np.asarray(slope, wide)
 
         def look(intermediate_result: Any) -> None:  # by this name SciPy gives the loss as well
             estimator.n_iter_ += 1
@@ -60,9 +64,14 @@ def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
             if estimator.verbose:
                 print(f"Iteration {estimator.n_iter_}, loss = {intermediate_result.fun:.8f}")
             if held_out is not None:
-                vector = np.array(intermediate_result.x)
+                vector = np.array(intermediate_result.x, dtype)
                 loss = _loss(form, estimator.activation, sizes, vector, held_out, numbers)
                 estimator.validation_loss_curve_.append(float(loss))
+            watch.step()
+            layers = _layers(np.array(intermediate_result.x, dtype), sizes)
+            ends = watch.reached(params_of(*layers, estimator.activation))
+            if ends or watch.late:
+                raise StopIteration
 
         found = scipy.optimize.minimize(
             value_and_slope,
@@ -78,9 +87,12 @@ def fit(estimator: Thing, rows: Rows, validation: Rows | None = None) -> None:
         )
     estimator.n_iter_ = min(found.nit, estimator.max_iter)
     estimator.loss_ = float(found.fun)
-    estimator.coefs_, estimator.intercepts_ = _layers(found.x, sizes)
-    if found.status != 0:
+    estimator.coefs_, estimator.intercepts_ = _layers(found.x.astype(dtype, copy=False), sizes)
+    if found.status not in (0, _ENDED):
         _warn(estimator, found)
+
+
+_ENDED = 99  # SciPy's status of a StopIteration
 
 
 def _warn(estimator: Thing, found: Any) -> None:

@@ -3,11 +3,13 @@
 from numbers import Integral, Real
 from typing import Any
 
+import jax
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from jnn import losses
 from jnn.activations import ACTIVATIONS
 from jnn.checks import Thing, number
+from jnn.sklearn.devices import FLOAT32
 from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.terms import COSINE, QUANTILE, Terms
 from jnn.sklearn.transformations import NAMES, needs_squares, rule_of, sees_all_rows
@@ -31,6 +33,10 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "standardize": ["boolean"],
+    "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+    "progress": ["boolean"],
+    "dtype": [StrOptions({FLOAT32}), None],
+    "device": [str, jax.Device, None],
     "n_ensemble": [Interval(Integral, 1, None, closed="left")],
 }
 
@@ -88,6 +94,20 @@ def levels_of(estimator: Thing) -> tuple[float, ...]:
     levels = estimator.quantile
     levels = list(levels) if hasattr(levels, "__iter__") else [levels]
     return tuple(number("quantile", level, above=0, below=1) for level in levels)
+
+
+def renewed(estimator: Thing, new: Thing) -> Thing:
+    """The optimizer, with the moments of the one before where warm_start="full" keeps them."""
+    old = getattr(estimator, "_optimizer", None)
+    if estimator.warm_start != FULL or old is None or old.solver != new.solver:
+        return new
+    same_rate = old.numbers.learning_rate == new.numbers.learning_rate
+    return new._replace(
+        numbers=new.numbers._replace(seed=old.numbers.seed, first=old.updates),
+        moments=old.moments,
+        updates=old.updates,
+        learning_rate=old.learning_rate if same_rate else new.learning_rate,
+    )
 
 
 def check(estimator: Thing, *, incremental: bool) -> None:

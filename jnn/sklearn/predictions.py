@@ -12,6 +12,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from jnn import activations
 from jnn.activations import ActivationLike
 from jnn.checks import Data
+from jnn.sklearn import devices
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
@@ -68,7 +69,7 @@ _BLOCK = 2**14  # entries that a program takes: one program, whatever the number
 def _by_jax(activation: ActivationLike, z: np.ndarray) -> np.ndarray:
     """h(z) of an activation of jnn's that NumPy lacks, or of the user's."""
     entries = z.reshape(-1)
-    with jax.enable_x64(True), jax.transfer_guard("allow"):
+    with devices.computing():
         for first in range(0, len(entries), _BLOCK):
             block = entries[first : first + _BLOCK]
             filled = np.zeros(_BLOCK, z.dtype)

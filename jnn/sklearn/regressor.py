@@ -15,7 +15,7 @@ from jnn.checks import Data, Thing
 from jnn.data.rows import Rows
 from jnn.losses import Loss
 from jnn.params import Params
-from jnn.sklearn import ensembles, networks, options, scaled
+from jnn.sklearn import devices, ensembles, networks, options, scaled
 from jnn.sklearn.base import BaseMLP
 from jnn.sklearn.terms import QUANTILE
 
@@ -108,6 +108,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         clip_norm: Thing = None,
         standardize: Thing = False,
         n_ensemble: Thing = 1,
+        max_seconds: Thing = None,
+        progress: Thing = False,
+        dtype: Thing = None,
+        device: Thing = None,
     ) -> None:
         options.keep(self, locals())
 
@@ -146,7 +150,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=True,
-            dtype=(np.float64, np.float32),
+            dtype=devices.dtypes(self),
             reset=reset,
         )
         del again, held_out  # numbers have no classes that could be new

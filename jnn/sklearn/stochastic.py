@@ -12,13 +12,14 @@ from sklearn.model_selection import train_test_split
 from jnn import callers, memory, padding
 from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
-from jnn.sklearn import options, program, scaled, scoring
+from jnn.sklearn import devices, options, program, scaled, scoring
 from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
 from jnn.sklearn.epochs import Run
 from jnn.sklearn.program import Epoch, Form, Memory, State
 from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.transformations import sees_all_rows, solver_of
+from jnn.sklearn.watching import Watch
 
 
 class Optimizer(NamedTuple):
@@ -55,7 +56,13 @@ def optimizer_of(estimator: Thing, random: Any) -> Optimizer:
 
 
 def fit(
-    estimator: Thing, rows: Rows, validation: Rows | None, random: Any, *, incremental: bool
+    estimator: Thing,
+    rows: Rows,
+    validation: Rows | None,
+    random: Any,
+    watch: Watch,
+    *,
+    incremental: bool,
 ) -> None:
     """Train the estimator's network on rows, one epoch of them if incremental.
 
@@ -64,6 +71,7 @@ def fit(
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
       validation: rows of the user's to validate with; None: with early stopping a part of `rows`.
       random: a generator.
+      watch: who looks on.
       incremental: whether this is `partial_fit`.
     Raises:
       ValueError: `partial_fit` with early stopping, or a validation set of less than two rows.
@@ -72,7 +80,7 @@ def fit(
     if incremental and estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
     optimizer = getattr(estimator, "_optimizer", None) if incremental else None
-    optimizer = optimizer or _renewed(estimator, optimizer_of(estimator, random))
+    optimizer = optimizer or options.renewed(estimator, optimizer_of(estimator, random))
     if estimator.early_stopping and validation is None:
         rows, validation = _split(estimator, rows, random)
     if validation is None:
@@ -82,7 +90,7 @@ def fit(
     n = rows.x.shape[0]
     size = _batch_size(estimator, n)
     dtype = estimator.coefs_[0].dtype
-    with jax.enable_x64(True):
+    with devices.computing(estimator.device):
         run = Run(
             Form(
                 estimator.out_activation_,
@@ -106,7 +114,16 @@ def fit(
             run.score = scoring.on_host(estimator, validation)
         if validation is not None:
             validation = filled_up(scaled.standardised(estimator.scales_, validation), dtype)
-        run.take(epochs, orders, validation, lambda row: _record(estimator, row, n))
+        run.deadline = watch.deadline
+        if watch.context is not None:
+            run.after = watch.reached
+
+        def look(row: Epoch) -> None:
+            _record(estimator, row, n)
+            watch.step()
+
+        with watch.epochs(epochs):
+            run.take(epochs, orders, validation, look)
         state = jax.device_get(run.state)
     _leave(estimator, optimizer, state)
     if run.interrupted:
@@ -117,20 +134,6 @@ def fit(
             "hasn't converged yet.",
             ConvergenceWarning,
         )
-
-
-def _renewed(estimator: Thing, new: Optimizer) -> Optimizer:
-    """The optimizer, with the moments of the one before where warm_start="full" keeps them."""
-    old = getattr(estimator, "_optimizer", None)
-    if estimator.warm_start != options.FULL or old is None or old.solver != new.solver:
-        return new
-    same_rate = old.numbers.learning_rate == new.numbers.learning_rate
-    return new._replace(
-        numbers=new.numbers._replace(seed=old.numbers.seed, first=old.updates),
-        moments=old.moments,
-        updates=old.updates,
-        learning_rate=old.learning_rate if same_rate else new.learning_rate,
-    )
 
 
 def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
