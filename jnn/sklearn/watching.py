@@ -18,7 +18,10 @@ from jnn.training import progress
 
 CallbackSupportMixin: Any = object
 try:
-    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin, with_callbacks
+    from sklearn import callback
+
+    CallbackSupportMixin = callback.CallbackSupportMixin
+    with_callbacks = callback.with_callbacks
 except ImportError:
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
