@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 import sklearn
+from hypothesis import Phase, given, settings, strategies as st
 from sklearn import neural_network as theirs
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -349,6 +350,70 @@ def test_threads_do_not_disturb_each_other():
     for a, b in zip(alone, together, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
+
+
+DRAWN = st.fixed_dictionaries(
+    {
+        "hidden_layer_sizes": st.sampled_from([(), (3,), (4, 4)]),
+        "activation": st.sampled_from(["identity", "logistic", "tanh", "relu"]),
+        "solver": st.sampled_from(["adam", "sgd", "lbfgs"]),
+        "alpha": st.floats(0, 10),
+        "batch_size": st.sampled_from(["auto", 20]),
+        "learning_rate": st.sampled_from(["constant", "invscaling", "adaptive"]),
+        "learning_rate_init": st.floats(1e-4, 1e-2),
+        "max_iter": st.integers(1, 6),
+        "shuffle": st.booleans(),
+        "random_state": st.integers(0, 2**31),
+        "tol": st.floats(0, 1),
+        "warm_start": st.booleans(),
+        "early_stopping": st.booleans(),
+    }
+)
+GOES_ON = """
+import pickle, sys, warnings
+warnings.simplefilter("ignore")
+found = []
+for network, X, y in pickle.load(sys.stdin.buffer):
+    found.append(going_on(network, X, y))
+pickle.dump(found, sys.stdout.buffer)
+"""
+
+
+def goes_on(network: Any, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    partial = hasattr(network, "partial_fit") and not network.early_stopping
+    (network.partial_fit if partial else network.fit)(x, y)
+    return [*network.coefs_, *network.intercepts_, network.predict(x)]
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None, phases=[Phase.generate], database=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(BOTH), DRAWN, st.sampled_from(["f4", "f8"]), st.integers(60, 150)
+        ),
+        min_size=20,
+        max_size=20,
+    )
+)
+def test_random_estimators_go_on_in_a_new_process_as_if_they_had_stayed(cases):
+    jobs = []
+    for Estimator, parameters, dtype, n in cases:
+        x, y = X[::-1][:n].astype(dtype), Y[::-1][:n]
+        network = Estimator(**parameters).fit(x, y)
+        fitted = pickle.dumps(network)
+        again = clone(network).fit(x, y)
+        for a, b in zip(network.coefs_, again.coefs_, strict=True):
+            np.testing.assert_array_equal(a, b)
+        jobs.append((pickle.loads(fitted), x, y))
+    code = inspect.getsource(goes_on).replace("goes_on", "going_on")
+    code = f"import numpy as np\nfrom typing import Any\n{code}{GOES_ON}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(jobs), capture_output=True, check=True
+    )
+    for job, elsewhere in zip(jobs, pickle.loads(done.stdout), strict=True):
+        for a, b in zip(goes_on(*job), elsewhere, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 # ---- in company ----
