@@ -28,9 +28,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Args:
       hidden_layer_sizes: the width of each hidden layer.
-      activation: of the hidden layers, "identity", "logistic", "tanh" or "relu".
+      activation: of the hidden layers, "identity", "logistic", "tanh", "relu" or "silu".
       solver: "adam", "sgd" or "lbfgs".
-      alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand.
+      alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand; "held-out" is the recipe of
+        `recommended()`, which standardises, finds α's and averages eight networks.
       batch_size: rows of a minibatch; "auto" is min(200, n).
       learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
         "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.

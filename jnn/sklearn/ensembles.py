@@ -20,7 +20,7 @@ _LABELS = ("classes_", "_label_binarizer")
 def fit(
     estimator: Thing,
     rows: tuple[Data, Data, Data],
-    held_out: tuple[Data, Data, Data],
+    apart: tuple[Data, Data, Data],
     *,
     incremental: bool,
 ) -> Any:
@@ -29,7 +29,7 @@ def fit(
     Args:
       estimator: with n_ensemble of at least 2; its members are left in `estimators_`.
       rows: X, y and weights.
-      held_out: likewise, or three times None.
+      apart: likewise, or three times None.
       incremental: whether this is `partial_fit`.
     """
     again = incremental or estimator.warm_start
@@ -46,7 +46,7 @@ def fit(
             for name in _LABELS:
                 if hasattr(estimator, name):
                     setattr(member, name, getattr(estimator, name))
-        member._fit(*rows, held_out, incremental=incremental)
+        member._fit(*rows, apart, incremental=incremental)
     first = estimator.estimators_[0]
     for name in _SHARED:
         if hasattr(first, name):

@@ -26,6 +26,7 @@ _FUNCTIONS = {
     "relu": lambda z: np.maximum(z, 0, out=z),
     "tanh": lambda z: np.tanh(z, out=z),
     "logistic": lambda z: expit(z, out=z),
+    "silu": lambda z: np.multiply(z, expit(z), out=z),
     "exp": lambda z: np.exp(z, out=z),
     "softmax": _softmax,
 }

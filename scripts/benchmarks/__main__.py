@@ -47,6 +47,7 @@ GROUPS = {
     "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
     "many": Group("benchmarks.many", (), ("seconds",)),
     "cold": Group("benchmarks.cold", ("peers",)),
+    "estimators": Group("benchmarks.estimators.table", ("examples",)),
 }
 
 

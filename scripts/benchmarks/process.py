@@ -58,6 +58,7 @@ class Process:
         """End it."""
         self.process.kill()
         self.process.communicate()
+        self.errors.close()
 
 
 def _search_path() -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 from benchmarks import __main__ as bench, gpu, timing
 from benchmarks.depth import cells
+from benchmarks.estimators import quality, sets, speed
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +23,7 @@ def test_the_examples_in_docstrings():
     assert doctest.testmod(bench).failed == 0
     assert doctest.testmod(cells).failed == 0
     assert doctest.testmod(timing).failed == 0
+    assert doctest.testmod(quality).failed == 0
 
 
 def test_every_group_is_a_module_and_needs_groups_that_there_are():
@@ -37,7 +40,8 @@ def test_every_group_is_a_module_and_needs_groups_that_there_are():
         (["crossover"], ""),
         (["fit", "depth"], "peers"),
         (["depth", "--quick", "--save"], "peers"),
-        ([], "bench peers"),
+        (["estimators"], "examples"),
+        ([], "bench peers examples"),
     ],
 )
 def test_what_the_groups_asked_for_need(arguments, needed, capsys):
@@ -72,7 +76,10 @@ def test_neither_jax_nor_numpy_is_needed_to_tell():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["deep"], "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold"),
+        (
+            ["deep"],
+            "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold, estimators",
+        ),
         (["--gpu", "lecture"], "--gpu is for crossover, depth, fit, many, not lecture"),
         (["--gpu", "fit", "--cells", "1x1x1"], "--cells are those of the group depth"),
         (["--cells", "1000x8"], "'1000x8' is not a cell; expected depth, width and batch"),
@@ -129,6 +136,68 @@ def test_a_contestant_that_disagrees_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setitem(bench.GROUPS, "depth", bench.Group("short", ()))
     with pytest.raises(SystemExit, match=r"short: other: results differ .*; nothing was timed"):
         bench.main(["depth"])
+
+
+# ---- estimators ----
+
+
+@pytest.mark.parametrize("name", ["iris", "linear"])
+def test_a_split_is_in_units_of_the_rows_to_train_on(name):
+    rows = sets.split(name, 3)
+    np.testing.assert_allclose(rows.x.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(rows.x.std(axis=0), 1, atol=1e-12)
+    assert not np.allclose(rows.held_x.mean(axis=0), 0, atol=1e-3)
+    assert len(rows.held_x) == len(rows.held_y) == (len(rows.x) + len(rows.held_x)) // 5
+    if not sets.SETS[name].classes:
+        np.testing.assert_allclose([rows.y.mean(), rows.y.std()], [0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("losses", "outputs", "named"),
+    [
+        ([2.0, 1.0, 0.5], [1.0], r"epochs are \[2, 3\]"),
+        ([2.0, 1.1], [1.0], "losses: results differ"),
+        ([2.0, 1.0], [1.1], "outputs: results differ"),
+        ([2.0, 1.0], [1.0], None),
+    ],
+)
+def test_fits_that_differ_are_not_timed(losses, outputs, named):
+    def library(losses, outputs):
+        return SimpleNamespace(ask=lambda task, **_: {"losses": losses, "outputs": outputs})
+
+    both = {"scikit-learn": library([2.0, 1.0], [1.0]), "jnn": library(losses, outputs)}
+    if named is None:
+        speed._compare(both, speed.ROWS[0])
+        return
+    with pytest.raises(timing.DisagreementError, match=named):
+        speed._compare(both, speed.ROWS[0])
+
+
+def test_a_search_that_ends_elsewhere_is_a_disagreement(capsys):
+    theirs = {"score": 0.9, "best": "a", "seconds": 2.0, "cpu": 3.0, "compilations": 0}
+    for ours in ({"best": "b"}, {"score": 0.8}):
+        with pytest.raises(timing.DisagreementError):
+            speed._print_search(
+                speed.SEARCHES[0], 1, {"scikit-learn": theirs, "jnn": theirs | ours}
+            )
+    speed._print_search(
+        speed.SEARCHES[0], 1, {"scikit-learn": theirs, "jnn": theirs | {"cpu": 1.0}}
+    )
+    assert "3.00" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_estimators_has_all_its_tables(capsys):
+    assert bench.main(["estimators", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    for line in (
+        "one fit",
+        "the first fit",
+        "cross_val_score",
+        "GridSearchCV",
+        "held-out log loss",
+    ):
+        assert f"estimators: {line}" in printed
 
 
 # ---- on a GPU ----
