@@ -28,13 +28,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Args:
       hidden_layer_sizes: the width of each hidden layer.
-      activation: of the hidden layers, "identity", "logistic", "tanh", "relu" or "silu".
-      solver: "adam", "sgd" or "lbfgs".
+      activation: of the hidden layers, "identity", "logistic", "tanh", "relu", any other of
+        `jnn.ACTIVATIONS`, or an elementwise function.
+      solver: "adam", "sgd" or "lbfgs", as scikit-learn has them; any other name of
+        `jnn.OPTIMIZERS`, whose rate is learning_rate_init; or an optax transformation.
       alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand; "held-out" is the recipe of
         `recommended()`, which standardises, finds α's and averages eight networks.
       batch_size: rows of a minibatch; "auto" is min(200, n).
-      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
-        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
+        η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
+        until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
+        epochs; or a function of the step, as optax's schedules.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -45,19 +49,36 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
         of the gradient.
       verbose: print each epoch.
-      warm_start: go on from the network that is there.
+      warm_start: go on from the network that is there; "full" keeps the optimizer's moments, too.
       momentum, nesterovs_momentum: of sgd.
       early_stopping: hold rows out, judge by their score, and end with the best weights.
       validation_fraction: the share of rows that is held out.
       beta_1, beta_2, epsilon: of adam.
       n_iter_no_change: stop after more epochs than this without progress.
       max_fun: the most calls of the loss in lbfgs.
+      class_weight: of rows, {class: weight}; "balanced" gives all classes the same sum.
+      scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
+        `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
+      dropout: the share of hidden units that are silent in a step, for each row others.
+      l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
+      label_smoothing: ε of the targets y (1 − ε) + ε/K.
+      clip_norm: longer gradients are shortened to this length; None leaves them.
+      standardize: X is standardised inside, by the weights of rows; a sparse X is only scaled.
+        What `to_params` gives takes X as it comes.
+      n_ensemble: so many networks of seeds drawn from random_state, in `estimators_`, whose
+        probabilities are averaged.
+      max_seconds: end after this time with the network reached.
+      progress: show a bar.
+      dtype: "float32" computes so whatever comes; None as the data are.
+      device: a device of JAX or the name of a platform, "gpu"; None is the CPU. An accelerator
+        computes in float32.
 
     Fitted attributes are scikit-learn's: `coefs_` and `intercepts_`, lists of NumPy's arrays (what
     is written there is what predicts and what `partial_fit` and `warm_start` go on from),
     `classes_`, `loss_`, `loss_curve_`, `best_loss_`, `n_iter_`, `t_`, `validation_scores_`,
     `best_validation_score_`, `n_layers_`, `n_outputs_`, `out_activation_`, `n_features_in_`,
-    `feature_names_in_`.
+    `feature_names_in_`. Beyond them: `validation_loss_curve_`, without the penalty, where rows are
+    held out; `loss_curve_` with lbfgs, too; `scales_`; `estimators_`, `estimators_params_`.
     Source: scikit-learn, `sklearn.neural_network`; Kingma and Ba 2014 (adam); Glorot and Bengio
       2010 (weights); Byrd, Lu, Nocedal and Zhu 1995 (lbfgs).
 
@@ -123,14 +144,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """The estimator that is this network, without a fit: it predicts, and can be trained on.
 
         Args:
-          params: of jnn, ending in softmax or logits of each class; in the logistic function, or
-            its logit, for the second of two classes; or in several logistic functions for labels
-            that do not exclude each other.
-          classes: (n_classes,), in the order of the outputs; None for 0, 1, ….
-          parameters: of the estimator, beyond hidden_layer_sizes and activation.
+          params: of jnn, ending in softmax or logits of each class, in the logistic function or its
+            logit for the second of two, or in several logistic functions, of labels.
+          classes: of the outputs, in ascending order; None for 0, 1, ….
+          parameters: of the estimator, beyond layers and activation.
         Raises:
-          ValueError: layers are residual or of several activations, or outputs do not go with the
-            classes.
+          ValueError: layers are residual or of several activations, or classes do not fit.
           TypeError: params are not a network.
 
         >>> params = jnn.init_network_params([4, 8, 3], jax.random.key(0))

@@ -14,9 +14,9 @@ import numpy as np
 from jnn.data.rows import Rows
 from jnn.interrupts import Interrupt, interruptible
 from jnn.params import Params
-from jnn.sklearn import program
+from jnn.sklearn import judging, program, records
 from jnn.sklearn.draws import Orders
-from jnn.sklearn.program import Epoch, Form, State
+from jnn.sklearn.records import Epoch, Form, State
 from jnn.sklearn.solvers import Numbers, packed
 
 _ENTRIES = 2**18  # of the orders of a chunk: 1 MiB
@@ -96,7 +96,7 @@ class Run:
             history = np.asarray(history)
             if self.score:
                 score = float(self.score(state.params))
-                state, row = program.judged_on_host(
+                state, row = judging.judged_on_host(
                     self.form, state, self.numbers, history[0], score
                 )
                 history = np.asarray(row)[None]
@@ -104,13 +104,13 @@ class Run:
             chunk = max(1, min(4 * chunk, int(_LOOK_SECONDS / speed)))
             self.state = state
             event = int(np.asarray(state.memory)[-1])
-            stops = event >= program.STOPPED
+            stops = event >= records.STOPPED
             for i, row in enumerate(map(Epoch._make, history[:count])):
                 if np.isnan(row.loss):
                     self._check_weights(None if visits is None else visits[i])
                 self.done += 1
                 yield row
-                if row.event >= program.STOPPED:
+                if row.event >= records.STOPPED:
                     break
             self.interrupted = interrupt.asked
             late = time.monotonic() > self.deadline

@@ -37,8 +37,8 @@ def save(path: str | os.PathLike[str], estimator: Thing, functions: Functions | 
       OSError, ValueError: as in `jnn.save`.
     """
     writer = _Writer(functions or {})
-    content = json.dumps(writer.estimator(estimator))
-    texts = {"format": FORMAT, "version": VERSION, "estimator": content}
+    content = writer.estimator(estimator)
+    texts = {"format": FORMAT, "version": VERSION, "estimator": json.dumps(content)}
     write_atomically(path, sealed.seal(writer.arrays, texts))
 
 
@@ -82,8 +82,11 @@ class _Writer:
             for name, value in vars(estimator).items()
             if name not in parameters and name not in _TREES and not name.startswith("_skl_")
         }
-        kept = {"class": type(estimator).__name__}
-        kept |= {"parameters": self.plain(parameters), "state": self.plain(state)}
+        kept = {
+            "class": type(estimator).__name__,
+            "parameters": self.plain(parameters),
+            "state": self.plain(state),
+        }
         optimizer = getattr(estimator, "_optimizer", None)
         if optimizer is not None:
             leaves = jax.tree.leaves(optimizer.moments)
@@ -222,8 +225,7 @@ class _Reader:
         return self.arrays[content][()]
 
     def _words(self, content: Thing) -> np.ndarray:
-        words, dtype, shape = content
-        return np.array(self._list(words), dtype=dtype).reshape(shape)
+        return np.array(self._list(content[0]), dtype=content[1]).reshape(content[2])
 
     def _function(self, content: str) -> Any:
         if content not in self.functions:

@@ -17,9 +17,10 @@ from jnn.checks import Thing
 from jnn.data.rows import Rows
 from jnn.sklearn import devices, options, scaled, scoring
 from jnn.sklearn.conversion import params_of
-from jnn.sklearn.program import QUICKLY, Form, value_and_gradient
+from jnn.sklearn.filling import filled_up
+from jnn.sklearn.program import QUICKLY, value_and_gradient
+from jnn.sklearn.records import Form
 from jnn.sklearn.solvers import NOTHING, packed, unpacked
-from jnn.sklearn.stochastic import filled_up
 from jnn.sklearn.terms import objective_of
 from jnn.sklearn.watching import Watch
 

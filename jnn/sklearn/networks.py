@@ -83,7 +83,7 @@ def labels_and_output(params: Params, classes: Thing) -> tuple[LabelBinarizer, s
 
     Args:
       params: the network.
-      classes: (n_classes,), None for 0, 1, ….
+      classes: (n_classes,), ascending; None for 0, 1, ….
     Raises:
       ValueError: the network does not have an output for each class, or one of another kind.
     """
@@ -91,7 +91,13 @@ def labels_and_output(params: Params, classes: Thing) -> tuple[LabelBinarizer, s
     by_themselves = n_out > 1 and params[-1].activation == OUTPUTS["logistic"]
     if by_themselves and classes is None:
         return LabelBinarizer().fit(np.eye(n_out, dtype=int)), "logistic"
-    found = np.unique(np.arange(max(n_out, 2)) if classes is None else np.asarray(classes))
+    given = np.arange(max(n_out, 2)) if classes is None else np.asarray(classes)
+    found = np.unique(given)
+    if given.shape != found.shape or (given != found).any():
+        raise ValueError(
+            f"classes are {given.tolist()}; they must ascend, as an estimator's do, each of them "
+            "once: sort them, and the rows of the network's last W and b with them"
+        )
     expected = 1 if len(found) == 2 else len(found)
     if n_out != expected or by_themselves:
         raise ValueError(

@@ -6,65 +6,21 @@ definitions (the table of differences stands in the chapter's docstring), not in
 forward pass and derivative are the triangular chapter's.
 """
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jnn import activations
-from jnn.checks import Thing, Tree
+from jnn.checks import Thing
 from jnn.data.rows import Rows
 from jnn.params import Params
-from jnn.sklearn import scoring, terms as terms_
+from jnn.sklearn import terms as terms_
+from jnn.sklearn.judging import judged
+from jnn.sklearn.records import STOPPED, Epoch, Form, Memory, State
 from jnn.sklearn.solvers import Numbers, unpacked
-from jnn.sklearn.terms import Terms
 from jnn.sklearn.transformations import Searched, sees_all_rows, solver_of
-
-# What becomes of a run at the end of an epoch
-GOES_ON, RATE_CUT, STOPPED, RATE_TOO_SMALL = range(4)
-_LEAST_RATE = 1e-6  # of "adaptive"
-
-
-class Form(NamedTuple):
-    """What shapes the program, beside the shapes of the data; hashable."""
-
-    output: str  # a key of OBJECTIVES
-    solver: Thing  # see `transformations`
-    size: int | None  # rows of a minibatch; None: all rows in one
-    scoring: str | None = None  # what rows held out are judged by, see `scoring`; None: not at all
-    terms: Terms = Terms()
-
-
-class Memory(NamedTuple):
-    """What stopping and rates remember; one vector in a state."""
-
-    best: Any  # the least loss or the highest score
-    without: Any  # epochs without progress
-    rate: Any
-    updates: Any
-    seen: Any  # rows
-    event: Any  # of the last epoch
-
-
-class State(NamedTuple):
-    """What an epoch starts from."""
-
-    params: Params
-    moments: tuple[Tree, ...]
-    best: Params | None  # of the highest score; None without validation
-    memory: Any  # Memory
-
-
-class Epoch(NamedTuple):
-    """What is recorded of an epoch, a column each."""
-
-    loss: Any
-    score: Any  # 0 where rows are not judged
-    validation_loss: Any  # 0 without any
-    rate: Any
-    event: Any
 
 
 def value_and_gradient(
@@ -158,7 +114,7 @@ def _run(
         params, moments, total = lax.fori_loop(0, steps, step, start)
         memory = memory._replace(updates=memory.updates + steps, seen=memory.seen + n)
         state = State(params, moments, state.best, None)
-        state, row = _judged(form, numbers, state, memory, total / n, validation)
+        state, row = judged(form, numbers, state, memory, total / n, validation)
         return i + 1, state, lax.dynamic_update_index_in_dim(history, row, i, 0)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
@@ -186,73 +142,6 @@ def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> 
     there = start + jnp.arange(size) >= first
     rows = rows._replace(weights=jnp.where(there, rows.weights, 0))
     return rows, jnp.minimum(size, n - first)
-
-
-def _judged(
-    form: Form, numbers: Numbers, state: State, memory: Memory, loss: Any, validation: Rows | None
-) -> tuple[State, Array]:
-    """The end of an epoch: what is measured on rows held out, and what follows."""
-    measured = scoring.NOTHING
-    if validation is not None:
-        objective = terms_.objective_of(form.output, form.terms, numbers)
-        measured = scoring.measured(
-            objective, form.scoring, form.output, state.params, validation, loss.dtype
-        )
-    if form.scoring == scoring.ON_HOST:  # which judges in its turn
-        memory = memory._replace(event=GOES_ON)
-        row = Epoch(loss, measured.score, measured.loss, memory.rate, GOES_ON)
-        return state._replace(memory=_vector(memory, loss)), _vector(row, loss)
-    return _concluded(form, numbers, state, memory, loss, measured)
-
-
-def _concluded(
-    form: Form,
-    numbers: Numbers,
-    state: State,
-    memory: Memory,
-    loss: Any,
-    measured: scoring.Measured,
-) -> tuple[State, Array]:
-    """Whether an epoch was the best, whether there is progress, and the new rate."""
-    best = state.best
-    if form.scoring is None:
-        value = loss
-        stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
-    else:
-        value = measured.score
-        stalled, improved = value < memory.best + numbers.tol, value > memory.best
-        best = lax.cond(improved, lambda: state.params, lambda: state.best)
-    without = jnp.where(stalled, memory.without + 1, 0)
-    fallen = numbers.learning_rate / (memory.seen + 1) ** numbers.power
-    rate = jnp.where(numbers.falling > 0, fallen, memory.rate)
-    over = without > numbers.patience
-    cut = over & (numbers.adaptive > 0) & (rate > _LEAST_RATE)
-    stopped = jnp.where(numbers.adaptive > 0, RATE_TOO_SMALL, STOPPED)
-    event = jnp.where(over, jnp.where(cut, RATE_CUT, stopped), GOES_ON)
-    rate = jnp.where(cut, rate / 5, rate)
-    memory = memory._replace(
-        best=jnp.where(improved, value, memory.best),
-        without=jnp.where(cut, 0, without),
-        rate=rate,
-        event=event,
-    )
-    row = Epoch(loss, measured.score, measured.loss, rate, event)
-    return state._replace(best=best, memory=_vector(memory, loss)), _vector(row, loss)
-
-
-def _vector(record: Memory | Epoch, like: Array) -> Array:
-    return jnp.stack([jnp.asarray(entry, like.dtype) for entry in record])
-
-
-@partial(jax.jit, static_argnames="form")
-def judged_on_host(
-    form: Form, state: State, numbers: Any, row: Any, score: Any
-) -> tuple[State, Array]:
-    """An epoch's state and its row, by a score that the host has found."""
-    row = Epoch(*row)
-    measured = scoring.Measured(row.validation_loss, score)
-    memory = Memory(*state.memory)
-    return _concluded(form, unpacked(numbers), state, memory, row.loss, measured)
 
 
 # For runs that are short beside a compilation. Of XLA's two ways to emit loops the older compiles

@@ -26,16 +26,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         xₗ = h(xₗ₋₁ Wₗ + bₗ),  ŷ = x_{N−1} W_N + b_N  or its exponential
 
     Args:
-      loss: "squared_error", ½(ŷ − y)² averaged over outputs, or "poisson", half the deviance of
-        counts y ≥ 0, y log(y/ŷ) − y + ŷ, whose ŷ is the exponential of the output.
+      loss: "squared_error", ½(ŷ − y)² averaged over outputs; "poisson", half the deviance of
+        counts y ≥ 0, y log(y/ŷ) − y + ŷ, whose ŷ is the exponential of the output; "quantile", the
+        pinball loss; "half_mse", "mse", "mae", "rmse", "huber", "log_cosh" of `jnn.LOSSES`, a
+        `Loss`, or a function of one row's (ŷ, y).
       hidden_layer_sizes: the width of each hidden layer.
-      activation: of the hidden layers, "identity", "logistic", "tanh", "relu" or "silu".
-      solver: "adam", "sgd" or "lbfgs".
+      activation: of the hidden layers, "identity", "logistic", "tanh", "relu", any other of
+        `jnn.ACTIVATIONS`, or an elementwise function.
+      solver: "adam", "sgd" or "lbfgs", as scikit-learn has them; any other name of
+        `jnn.OPTIMIZERS`, whose rate is learning_rate_init; or an optax transformation.
       alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand; "held-out" is the recipe of
         `recommended()`, which standardises, finds α's and averages eight networks.
       batch_size: rows of a minibatch; "auto" is min(200, n).
-      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
-        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
+        η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
+        until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
+        epochs; or a function of the step, as optax's schedules.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -46,13 +52,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
         of the gradient.
       verbose: print each epoch.
-      warm_start: go on from the network that is there.
+      warm_start: go on from the network that is there; "full" keeps the optimizer's moments, too.
       momentum, nesterovs_momentum: of sgd.
       early_stopping: hold rows out, judge by their score, and end with the best weights.
       validation_fraction: the share of rows that is held out.
       beta_1, beta_2, epsilon: of adam.
       n_iter_no_change: stop after more epochs than this without progress.
       max_fun: the most calls of the loss in lbfgs.
+      quantile: level or levels of loss="quantile"; several are columns of predictions.
+      scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
+        `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
+      dropout: the share of hidden units that are silent in a step, for each row others.
+      l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
+      clip_norm: longer gradients are shortened to this length; None leaves them.
+      standardize: X is standardised inside, by the weights of rows, and so is y unless loss is
+        "poisson"; a sparse X is only scaled. What `to_params` gives takes X as it comes.
+      n_ensemble: so many networks of seeds drawn from random_state, in `estimators_`, whose
+        predictions are averaged.
+      max_seconds: end after this time with the network reached.
+      progress: show a bar.
+      dtype: "float32" computes so whatever comes; None as the data are.
+      device: a device of JAX or the name of a platform, "gpu"; None is the CPU. An accelerator
+        computes in float32.
 
     Fitted attributes are scikit-learn's, as in `MLPClassifier`, without `classes_`. Three things
     are better: there is no `partial_fit` with lbfgs; with lbfgs and several outputs loss and

@@ -95,7 +95,8 @@ def network(sizes, **options):
         (MLPRegressor, network([2, 3, 1], output="sigmoid"), {}, "ends in 'sigmoid'"),
         (MLPClassifier, network([2, 3, 1], output="tanh"), {}, "ends in 'tanh'"),
         (MLPClassifier, network([2, 3, 2]), {"classes": ["a", "b"]}, "must have 1"),
-        (MLPClassifier, network([2, 3, 3]), {"classes": ["a", "b", "b"]}, "must have 1"),
+        (MLPClassifier, network([2, 3, 3]), {"classes": ["a", "b", "b"]}, "must ascend"),
+        (MLPClassifier, network([2, 3, 3]), {"classes": ["b", "a", "c"]}, "must ascend"),
         (MLPClassifier, network([2, 3, 4]), {"classes": ["a", "b", "c"]}, "must have 3"),
     ],
 )
