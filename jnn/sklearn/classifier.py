@@ -38,7 +38,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
       learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
         η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
         until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
-        epochs; or a function of the step, as optax's schedules.
+        epochs; or an optax schedule.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -59,7 +59,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
       class_weight: of rows, {class: weight}; "balanced" gives all classes the same sum.
       scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
         `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
-      dropout: the share of hidden units that are silent in a step, for each row others.
+      dropout: the share of hidden units that are silent in a step.
       l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
       label_smoothing: ε of the targets y (1 − ε) + ε/K.
       clip_norm: longer gradients are shortened to this length; None leaves them.

@@ -41,7 +41,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
       learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
         η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
         until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
-        epochs; or a function of the step, as optax's schedules.
+        epochs; or an optax schedule.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -62,7 +62,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
       quantile: level or levels of loss="quantile"; several are columns of predictions.
       scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
         `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
-      dropout: the share of hidden units that are silent in a step, for each row others.
+      dropout: the share of hidden units that are silent in a step.
       l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
       clip_norm: longer gradients are shortened to this length; None leaves them.
       standardize: X is standardised inside, by the weights of rows, and so is y unless loss is

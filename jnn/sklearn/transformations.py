@@ -58,9 +58,11 @@ def solver_of(solver: Thing) -> Solver:
     if rule is None:
         return SOLVERS[solver]
 
+    init = jax.jit(lambda params: _of(rule, params).init(params))
+
     def start(params: Params) -> Tree:
         with jax.numpy_dtype_promotion("standard"):
-            return jax.device_get(_of(rule, params).init(params))
+            return jax.device_get(init(params))
 
     def step(
         numbers: Numbers,
