@@ -1,16 +1,20 @@
 """The classifier: what its targets, outputs and scores are."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags, column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
+from jnn.params import Params
+from jnn.sklearn import devices, ensembles, labels, networks, options
 from jnn.sklearn.base import BaseMLP
 
 
@@ -24,13 +28,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Args:
       hidden_layer_sizes: the width of each hidden layer.
-      activation: of the hidden layers, "identity", "logistic", "tanh", "relu" or "silu".
-      solver: "adam", "sgd" or "lbfgs".
+      activation: of the hidden layers, "identity", "logistic", "tanh", "relu", any other of
+        `jnn.ACTIVATIONS`, or an elementwise function.
+      solver: "adam", "sgd" or "lbfgs", as scikit-learn has them; any other name of
+        `jnn.OPTIMIZERS`, whose rate is learning_rate_init; or an optax transformation.
       alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand; "held-out" is the recipe of
         `recommended()`, which standardises, finds α's and averages eight networks.
       batch_size: rows of a minibatch; "auto" is min(200, n).
-      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
-        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
+        η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
+        until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
+        epochs; or an optax schedule.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -41,19 +49,36 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
         of the gradient.
       verbose: print each epoch.
-      warm_start: go on from the network that is there.
+      warm_start: go on from the network that is there; "full" keeps the optimizer's moments, too.
       momentum, nesterovs_momentum: of sgd.
       early_stopping: hold rows out, judge by their score, and end with the best weights.
       validation_fraction: the share of rows that is held out.
       beta_1, beta_2, epsilon: of adam.
       n_iter_no_change: stop after more epochs than this without progress.
       max_fun: the most calls of the loss in lbfgs.
+      class_weight: of rows, {class: weight}; "balanced" gives all classes the same sum.
+      scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
+        `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
+      dropout: the share of hidden units that are silent in a step.
+      l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
+      label_smoothing: ε of the targets y (1 − ε) + ε/K.
+      clip_norm: longer gradients are shortened to this length; None leaves them.
+      standardize: X is standardised inside, by the weights of rows; a sparse X is only scaled.
+        What `to_params` gives takes X as it comes.
+      n_ensemble: so many networks of seeds drawn from random_state, in `estimators_`, whose
+        probabilities are averaged.
+      max_seconds: end after this time with the network reached.
+      progress: show a bar.
+      dtype: "float32" computes so whatever comes; None as the data are.
+      device: a device of JAX or the name of a platform, "gpu"; None is the CPU. An accelerator
+        computes in float32.
 
     Fitted attributes are scikit-learn's: `coefs_` and `intercepts_`, lists of NumPy's arrays (what
     is written there is what predicts and what `partial_fit` and `warm_start` go on from),
     `classes_`, `loss_`, `loss_curve_`, `best_loss_`, `n_iter_`, `t_`, `validation_scores_`,
     `best_validation_score_`, `n_layers_`, `n_outputs_`, `out_activation_`, `n_features_in_`,
-    `feature_names_in_`.
+    `feature_names_in_`. Beyond them: `validation_loss_curve_`, without the penalty, where rows are
+    held out; `loss_curve_` with lbfgs, too; `scales_`; `estimators_`, `estimators_params_`.
     Source: scikit-learn, `sklearn.neural_network`; Kingma and Ba 2014 (adam); Glorot and Bengio
       2010 (weights); Byrd, Lu, Nocedal and Zhu 1995 (lbfgs).
 
@@ -64,6 +89,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    class_weight: Thing
     loss: ClassVar[str] = "log_loss"
 
     def __init__(
@@ -92,36 +124,50 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: Thing = 1e-8,
         n_iter_no_change: Thing = 10,
         max_fun: Thing = 15000,
+        class_weight: Thing = None,
+        scoring: Thing = None,
+        dropout: Thing = 0.0,
+        l1_ratio: Thing = 0.0,
+        label_smoothing: Thing = 0.0,
+        clip_norm: Thing = None,
+        standardize: Thing = False,
+        n_ensemble: Thing = 1,
+        max_seconds: Thing = None,
+        progress: Thing = False,
+        dtype: Thing = None,
+        device: Thing = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        options.keep(self, locals())
+
+    @classmethod
+    def from_params(cls, params: Params, *, classes: Thing = None, **parameters: Thing) -> Any:
+        """The estimator that is this network, without a fit: it predicts, and can be trained on.
+
+        Args:
+          params: of jnn, ending in softmax or logits of each class, in the logistic function or its
+            logit for the second of two, or in several logistic functions, of labels.
+          classes: of the outputs, in ascending order; None for 0, 1, ….
+          parameters: of the estimator, beyond layers and activation.
+        Raises:
+          ValueError: layers are residual or of several activations, or classes do not fit.
+          TypeError: params are not a network.
+
+        >>> params = jnn.init_network_params([4, 8, 3], jax.random.key(0))
+        >>> network = MLPClassifier.from_params(params, classes=["a", "b", "c"])
+        >>> network.predict_proba(np.ones((1, 4))).shape
+        (1, 3)
+        """
+        found = cls(**networks.parameters_of(params), **parameters)
+        found._label_binarizer, output = networks.labels_and_output(params, classes)
+        found.classes_ = found._label_binarizer.classes_
+        networks.put(found, params, output)
+        return found
 
     def _output(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
     def _validate_input(
-        self, X: Data, y: Data, *, again: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -129,7 +175,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            dtype=(np.float64, np.float32),
+            dtype=devices.dtypes(self),
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
@@ -138,22 +184,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            labels.check_classes(
+                self, unique_labels(y), all_of_them=self.warm_start and not held_out
+            )
         return X, self._label_binarizer.transform(y).astype(bool)
 
-    def _check_classes(self, classes: np.ndarray) -> None:
-        """Raise where a later call brings classes that the network does not have."""
-        if self.warm_start:
-            if set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the "
-                    f"previous call to fit. Previously got {self.classes_}, `y` has {classes}"
-                )
-        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
-            )
+    def _weights(self, y: np.ndarray, sample_weight: Data) -> Data:
+        if self.class_weight is None:
+            return sample_weight
+        weights: Any = compute_sample_weight(self.class_weight, self._labels(y))
+        return weights if sample_weight is None else sample_weight * weights
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        binarizer: Any = self._label_binarizer
+        return binarizer.inverse_transform(super()._labels(y).astype(float))
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -180,8 +224,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Data) -> np.ndarray:
         """The most probable class of each row, (n,), or the labels above ½, (n, n_labels)."""
-        p = self._outputs(X)
+        p = self.predict_proba(X) if ensembles.members(self) else self._outputs(X)
         binarizer: Any = self._label_binarizer
+        if p.shape[1] > self.n_outputs_:  # of both of two classes
+            p = p[:, 1:]
         return binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Data) -> np.ndarray:
@@ -190,6 +236,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Labels that do not exclude each other, each by itself, have probabilities between 0 and 1,
         never those two: what would be rounded to 1 is the largest number below it.
         """
+        if found := ensembles.members(self):
+            return ensembles.averaged(found, "predict_proba", X)[0]
         p = self._outputs(X)
         if self.n_outputs_ == 1:
             return np.hstack([1 - p, p])

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jnn import activations
 from jnn.activations import ActivationLike
 from jnn.checks import Thing
 from jnn.params import Params, Stack
@@ -15,13 +16,7 @@ from jnn.params import Params, Stack
 Matrix: TypeAlias = np.ndarray | Array
 
 # scikit-learn's names of hidden activations, and jnn's
-ACTIVATIONS = {
-    "identity": "identity",
-    "logistic": "sigmoid",
-    "tanh": "tanh",
-    "relu": "relu",
-    "silu": "silu",
-}
+ACTIVATIONS = {"logistic": "sigmoid", **{name: name for name in activations.ACTIVATIONS}}
 
 
 def check_layers(coefs: Thing, intercepts: Thing, ends: tuple[int, int]) -> None:
@@ -58,7 +53,7 @@ intercepts_[l] (n_out,)
 def params_of(
     coefs: Sequence[Matrix],
     intercepts: Sequence[Matrix],
-    activation: str,
+    activation: ActivationLike,
     output: ActivationLike = "identity",
 ) -> Params:
     """jnn's parameters, in stacks of equal layers: NumPy's arrays, or traced ones within a program.
@@ -66,14 +61,15 @@ def params_of(
     Args:
       coefs: matrices (n_{l−1}, n_l), one a layer.
       intercepts: vectors (n_l,).
-      activation: of the hidden layers, as scikit-learn calls it.
+      activation: of the hidden layers, as scikit-learn or jnn calls it, or a function.
       output: of the last layer, as jnn calls it.
 
     >>> [stack] = params_of([np.array([[1.0], [2.0]])], [np.zeros(1)], "relu")
     >>> stack.w.tolist(), stack.activation
     ([[[1.0, 2.0]]], 'identity')
     """
-    hidden = [(w.shape, ACTIVATIONS[activation]) for w in coefs[:-1]]
+    h = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    hidden = [(w.shape, h) for w in coefs[:-1]]
     kinds = [*hidden, (coefs[-1].shape, output)]
     stacks, first = [], 0
     for (_, h), run in groupby(kinds):

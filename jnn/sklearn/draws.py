@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from jnn.activations import ActivationLike
+
 
 def glorot(
-    random: np.random.RandomState, sizes: list[int], activation: str, dtype: np.dtype
+    random: np.random.RandomState, sizes: list[int], activation: ActivationLike, dtype: np.dtype
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Weights and biases, layer by layer, of U(−r, r) with r = √(6/(n_in + n_out)).
 

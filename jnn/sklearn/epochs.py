@@ -3,6 +3,7 @@
 What is here changes no number of a run: how many epochs a chunk has, what is printed, Ctrl-C.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 
 from jnn.data.rows import Rows
 from jnn.interrupts import Interrupt, interruptible
-from jnn.sklearn import program
+from jnn.params import Params
+from jnn.sklearn import judging, program, records
 from jnn.sklearn.draws import Orders
-from jnn.sklearn.program import Epoch, Form, State
+from jnn.sklearn.records import Epoch, Form, State
+from jnn.sklearn.solvers import Numbers, packed
 
 _ENTRIES = 2**18  # of the orders of a chunk: 1 MiB
 _MOST = 256  # epochs of a chunk
@@ -27,14 +30,19 @@ _SECONDS_A_PRODUCT = 1e-9
 class Run:
     """A run of at most `epochs` epochs over n rows; `take` it, then look what it has become."""
 
-    def __init__(self, form: Form, numbers: Any, state: State, data: Rows, n: int) -> None:
+    def __init__(self, form: Form, numbers: Numbers, state: State, data: Rows, n: int) -> None:
         self.form = form
-        self.numbers = np.asarray(numbers, np.float64)
+        self.numbers = packed(numbers)
         self.state = state
         self.data = data
         self.n = n
         self.done = 0
         self.interrupted = False
+        # of parameters, where the host scores each epoch
+        self.score: Callable[[Params], Any] | None = None
+        # of parameters, where somebody sees each epoch: whether it is to be the last
+        self.after: Callable[[Params], bool] | None = None
+        self.deadline = math.inf  # of time.monotonic
 
     def take(
         self,
@@ -48,6 +56,8 @@ class Run:
         Raises nothing for Ctrl-C: the state is that after the last chunk.
         """
         rows = max(1, min(_MOST, _ENTRIES // len(self.data.x)))
+        if self.score or self.after:
+            rows = 1
         with jax.transfer_guard("allow"), interruptible() as interrupt:
             try:
                 for row in self._chunks(epochs, rows, orders, validation, interrupt):
@@ -84,20 +94,29 @@ class Run:
             following = min(rows, epochs - self.done - count, chunk)
             order = draw(following) if following else None  # while the device is busy
             history = np.asarray(history)
+            if self.score:
+                score = float(self.score(state.params))
+                state, row = judging.judged_on_host(
+                    self.form, state, self.numbers, history[0], score
+                )
+                history = np.asarray(row)[None]
             speed = (time.perf_counter() - start) / count
             chunk = max(1, min(4 * chunk, int(_LOOK_SECONDS / speed)))
             self.state = state
             event = int(np.asarray(state.memory)[-1])
-            stops = event >= program.STOPPED
+            stops = event >= records.STOPPED
             for i, row in enumerate(map(Epoch._make, history[:count])):
                 if np.isnan(row.loss):
                     self._check_weights(None if visits is None else visits[i])
                 self.done += 1
                 yield row
-                if row.event >= program.STOPPED:
+                if row.event >= records.STOPPED:
                     break
             self.interrupted = interrupt.asked
-            if stops or not following or self.interrupted:
+            late = time.monotonic() > self.deadline
+            if self.after and self.after(state.params):
+                late = True
+            if stops or late or not following or self.interrupted:
                 return
             count = following
 

@@ -24,12 +24,14 @@ PARAMETERS = {
 _READ = {*PARAMETERS, "batch_size", "max_iter", "random_state"}
 
 
-def check(estimator: Thing, X: Thing, sample_weight: Thing, *, incremental: bool) -> None:
+def check(
+    estimator: Thing, X: Thing, sample_weight: Thing, apart: tuple[Thing, ...], *, incremental: bool
+) -> None:
     """Raise where the recipe would pass over something that it was told.
 
     Raises:
       ValueError: a parameter that it does not read is not the default, it is `partial_fit`, X is
-        sparse, or there are weights.
+        sparse, or there are weights or rows of the user's to validate with.
     """
     for name, parameter in inspect.signature(type(estimator)).parameters.items():
         value = getattr(estimator, name)
@@ -42,6 +44,8 @@ def check(estimator: Thing, X: Thing, sample_weight: Thing, *, incremental: bool
         raise ValueError("partial_fit does not support alpha='held-out': give alpha a number")
     if scipy.sparse.issparse(X):
         raise ValueError("X is sparse; alpha='held-out' standardises columns: give X.toarray()")
+    if any(part is not None for part in apart):
+        raise ValueError("alpha='held-out' holds rows out itself: leave X_val and y_val out")
     if sample_weight is not None:
         raise ValueError("alpha='held-out' does not support sample_weight: give alpha a number")
 
@@ -56,9 +60,10 @@ def fit(estimator: Thing, rows: Rows, random: Any) -> None:
     Raises:
       ValueError: there are too few rows to hold some out.
     """
+    activation: Any = ACTIVATIONS.get(estimator.activation, estimator.activation)
     training = Training(
         hidden=tuple(estimator._hidden_sizes()),
-        activation=ACTIVATIONS[estimator.activation],
+        activation=activation,
         rate=float(estimator.learning_rate_init),
         epochs=int(estimator.max_iter),
         batch_size=200 if estimator.batch_size == "auto" else int(estimator.batch_size),

@@ -12,14 +12,20 @@ from jax import Array
 from sklearn.exceptions import ConvergenceWarning
 
 from jnn import callers
+from jnn.activations import ActivationLike
 from jnn.checks import Thing
 from jnn.data.rows import Rows
+from jnn.sklearn import devices, options, scaled, scoring
 from jnn.sklearn.conversion import params_of
+from jnn.sklearn.filling import filled_up
 from jnn.sklearn.program import QUICKLY, value_and_gradient
-from jnn.sklearn.stochastic import filled_up
+from jnn.sklearn.records import Form
+from jnn.sklearn.solvers import NOTHING, packed, unpacked
+from jnn.sklearn.terms import objective_of
+from jnn.sklearn.watching import Watch
 
 
-def fit(estimator: Thing, rows: Rows) -> None:
+def fit(estimator: Thing, rows: Rows, validation: Rows | None, watch: Watch) -> None:
     """Minimise the loss of all rows, from the weights in the estimator on.
 
     Where squared errors have several outputs they are summed over them, in the loss as in the
@@ -30,30 +36,50 @@ def fit(estimator: Thing, rows: Rows) -> None:
     Args:
       estimator: with weights in `coefs_` and `intercepts_`, where those reached are left.
       rows: X, dense or sparse, y: (n, n_outputs), and weights or None.
+      validation: rows whose loss is recorded after each iteration.
+      watch: who looks on.
     """
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
-    dtype = np.dtype(np.float64)  # SciPy's own
+    wide = np.dtype(np.float64)  # SciPy's own
+    dtype = wide if devices.dtypes(estimator) != np.float32 else np.dtype(np.float32)
     sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
-    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=dtype)
-    with jax.enable_x64(True), jax.transfer_guard("allow"):
-        data = jax.device_put(filled_up(rows, dtype))
+    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]], dtype=wide)
+    form = Form(estimator.out_activation_, "lbfgs", None, None, options.terms_of(estimator))
+    numbers = packed(options.current(estimator, NOTHING, 1))
+    estimator.loss_curve_, estimator.n_iter_ = [], 0
+    estimator.validation_loss_curve_ = None if validation is None else []
+    with devices.computing(estimator.device), watch.epochs(estimator.max_iter):
+        train, held_out = (
+            rows and jax.device_put(filled_up(scaled.standardised(estimator.scales_, rows), dtype))
+            for rows in (rows, validation)
+        )
 
         def value_and_slope(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            loss, slope = _objective(
-                estimator.out_activation_,
-                estimator.activation,
-                sizes,
-                vector,
-                data,
-                float(estimator.alpha),
-            )
-            return float(loss), np.asarray(slope)
+            vector = vector.astype(dtype, copy=False)
+            loss, slope = _objective(form, estimator.activation, sizes, vector, train, numbers)
+            return float(loss), np.asarray(slope, wide)
+
+        def look(intermediate_result: Any) -> None:  # by this name SciPy gives the loss as well
+            estimator.n_iter_ += 1
+            estimator.loss_curve_.append(float(intermediate_result.fun))
+            if estimator.verbose:
+                print(f"Iteration {estimator.n_iter_}, loss = {intermediate_result.fun:.8f}")
+            if held_out is not None:
+                vector = np.array(intermediate_result.x, dtype)
+                loss = _loss(form, estimator.activation, sizes, vector, held_out, numbers)
+                estimator.validation_loss_curve_.append(float(loss))
+            watch.step()
+            layers = _layers(np.array(intermediate_result.x, dtype), sizes)
+            ends = watch.reached(params_of(*layers, estimator.activation))
+            if ends or watch.late:
+                raise StopIteration
 
         found = scipy.optimize.minimize(
             value_and_slope,
             start,
             method="L-BFGS-B",
             jac=True,
+            callback=look,
             options={
                 "maxfun": estimator.max_fun,
                 "maxiter": estimator.max_iter,
@@ -62,9 +88,12 @@ def fit(estimator: Thing, rows: Rows) -> None:
         )
     estimator.n_iter_ = min(found.nit, estimator.max_iter)
     estimator.loss_ = float(found.fun)
-    estimator.coefs_, estimator.intercepts_ = _layers(found.x, sizes)
-    if found.status != 0:
+    estimator.coefs_, estimator.intercepts_ = _layers(found.x.astype(dtype, copy=False), sizes)
+    if found.status not in (0, _ENDED):
         _warn(estimator, found)
+
+
+_ENDED = 99  # SciPy's status of a StopIteration
 
 
 def _warn(estimator: Thing, found: Any) -> None:
@@ -94,12 +123,37 @@ def _layers(vector: Any, sizes: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
     return coefs, intercepts
 
 
-@partial(jax.jit, static_argnames=("output", "activation", "sizes"), compiler_options=QUICKLY)
+_compiled = partial(
+    jax.jit, static_argnames=("form", "activation", "sizes"), compiler_options=QUICKLY
+)
+
+
+@_compiled
 def _objective(
-    output: str, activation: str, sizes: tuple[int, ...], vector: Array, rows: Rows, alpha: Any
+    form: Form,
+    activation: ActivationLike,
+    sizes: tuple[int, ...],
+    vector: Array,
+    rows: Rows,
+    numbers: Array,
 ) -> tuple[Array, Array]:
     """What is minimised and its gradient, by the vector of all coefs, then all intercepts."""
     params = params_of(*_layers(vector, sizes), activation)
-    loss, gradient = value_and_gradient(output, params, rows, alpha, summed=True)
+    loss, gradient = value_and_gradient(form, unpacked(numbers), params, rows, summed=True)
     coefs = [w.T.ravel() for stack in gradient for w in stack.w]
     return loss, jnp.concatenate([*coefs, *(b for stack in gradient for b in stack.b)])
+
+
+@_compiled
+def _loss(
+    form: Form,
+    activation: ActivationLike,
+    sizes: tuple[int, ...],
+    vector: Array,
+    rows: Rows,
+    numbers: Array,
+) -> Array:
+    """The loss of rows held out, without the penalty."""
+    params = params_of(*_layers(vector, sizes), activation)
+    objective = objective_of(form.output, form.terms, unpacked(numbers))
+    return scoring.measured(objective, None, form.output, params, rows, vector.dtype).loss

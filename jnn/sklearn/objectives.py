@@ -1,8 +1,8 @@
 """Objectives as scikit-learn defines them: a loss, its slope, and the score of validation rows.
 
 A loss is summed over classes and labels (squared error: averaged over outputs) and averaged over
-rows by weight. All four pairs of output and loss are canonical: up to the weight of its row, the
-slope by the logits z is ŷ − y.
+rows by weight. scikit-learn's four pairs of output and loss are canonical: up to the weight of its
+row, the slope by the logits z is ŷ − y. Of jnn's own losses JAX finds the slope.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jnn.checks import Thing
+from jnn.losses import Loss, of_examples
+
 
 class Objective(NamedTuple):
     """What is minimised, and what early stopping looks at."""
@@ -20,6 +23,7 @@ class Objective(NamedTuple):
     loss: Callable[[Array, Array, Array], Array]  # of y, ŷ and the rows' shares, which sum to 1
     score: Callable[[Array, Array, Array], Array]  # of y, ŷ and the rows' weights; best is 1
     averages: bool = False  # whether the loss is divided by the number of outputs
+    canonical: bool = True  # whether its slope by the logits is ŷ − y; else JAX finds it
 
 
 def _clipped(p: Array) -> Array:
@@ -90,3 +94,29 @@ OBJECTIVES = {
     "identity": Objective(lambda z: z, _half_squared_error, _r2, averages=True),
     "exp": Objective(jnp.exp, _half_poisson_deviance, _r2),
 }
+
+
+def of_loss(loss: Loss) -> Objective:
+    """One of jnn's losses, or of the user's, averaged over outputs and rows; judged by R²."""
+
+    def value(y: Array, p: Array, shares: Array) -> Array:
+        return loss.finish(jnp.sum(shares * of_examples(loss, p, y)))
+
+    return Objective(lambda z: z, value, _r2, canonical=False)
+
+
+def of_quantiles(levels: tuple[Thing, ...]) -> Objective:
+    """The pinball loss of each level q, max(q (y − ŷ), (q − 1)(y − ŷ)), averaged; judged by it.
+
+    Source: Koenker and Bassett 1978.
+    """
+
+    def value(y: Array, p: Array, shares: Array) -> Array:
+        q = jnp.stack(levels).astype(p.dtype)
+        above, below = jnp.where(y > p, q, 0), jnp.where(y < p, q - 1, 0)
+        return _summed((y - p) * (above + below), shares) / p.shape[1]
+
+    def score(y: Array, p: Array, weights: Array) -> Array:
+        return -value(y, p, weights / jnp.sum(weights))
+
+    return Objective(lambda z: z, value, score, canonical=False)

@@ -6,94 +6,57 @@ definitions (the table of differences stands in the chapter's docstring), not in
 forward pass and derivative are the triangular chapter's.
 """
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jnn import activations
-from jnn.checks import Tree
+from jnn.checks import Thing
 from jnn.data.rows import Rows
 from jnn.params import Params
-from jnn.sklearn.objectives import OBJECTIVES
-from jnn.sklearn.solvers import SOLVERS, Numbers
-from jnn.triangular.method import AUTO
-from jnn.triangular.network import batch_output
-
-# What becomes of a run at the end of an epoch
-GOES_ON, RATE_CUT, STOPPED, RATE_TOO_SMALL = range(4)
-_LEAST_RATE = 1e-6  # of "adaptive"
-
-
-class Form(NamedTuple):
-    """What shapes the program, beside the shapes of the data; hashable."""
-
-    output: str  # a key of OBJECTIVES
-    solver: str  # a key of SOLVERS
-    size: int | None  # rows of a minibatch; None: all rows in one
-
-
-class Memory(NamedTuple):
-    """What stopping and rates remember; one vector in a state."""
-
-    best: Any  # the least loss or the highest score
-    without: Any  # epochs without progress
-    rate: Any
-    updates: Any
-    seen: Any  # rows
-    event: Any  # of the last epoch
-
-
-class State(NamedTuple):
-    """What an epoch starts from."""
-
-    params: Params
-    moments: tuple[Tree, ...]
-    best: Params | None  # of the highest score; None without validation
-    memory: Any  # Memory
-
-
-class Epoch(NamedTuple):
-    """What is recorded of an epoch, a column each."""
-
-    loss: Any
-    score: Any  # 0 without validation
-    rate: Any
-    event: Any
-
-
-def penalty(params: Params, alpha: Any) -> Array:
-    """½ α Σ W²."""
-    return 0.5 * alpha * sum(jnp.vdot(stack.w, stack.w) for stack in params)
+from jnn.sklearn import terms as terms_
+from jnn.sklearn.judging import judged
+from jnn.sklearn.records import STOPPED, Epoch, Form, Memory, State
+from jnn.sklearn.solvers import Numbers, unpacked
+from jnn.sklearn.transformations import Searched, sees_all_rows, solver_of
 
 
 def value_and_gradient(
-    output: str, params: Params, rows: Rows, alpha: Any, *, summed: bool = False
+    form: Form,
+    numbers: Numbers,
+    params: Params,
+    rows: Rows,
+    step: Thing = None,
+    *,
+    summed: bool = False,
 ) -> tuple[Array, Params]:
     """The loss of some rows and the gradient it is minimised by, both divided by Σ weights.
 
+    `step`, the number of this one, is needed for dropout.
     scikit-learn averages squared errors over outputs in the loss and sums them in the gradient (its
     issue 8349), which a line search must not; with `summed` the two are of one function.
     """
-    objective = OBJECTIVES[output]
+    terms = form.terms
+    objective = terms_.objective_of(form.output, terms, numbers)
     x, y, weights = rows
     total = jnp.sum(weights)
     shares = weights / total
-    z, back = jax.vjp(lambda params: batch_output(params, x, AUTO), params)
+    z, back = jax.vjp(lambda params: terms_.logits(terms, numbers, params, x, step), params)
     prediction = objective.predict(z)
-    y = y.astype(z.dtype)
-    (gradient,) = back(shares[:, None] * (prediction - y))
-    strength = jnp.asarray(alpha, z.dtype) / total
-    gradient = tuple(  # the penalty is of weights, not of biases
-        dataclasses.replace(g, w=g.w + strength * stack.w)
-        for g, stack in zip(gradient, params, strict=True)
-    )
+    y = terms_.targets(form.output, terms, numbers, y.astype(z.dtype))
+    if objective.canonical:
+        slope = shares[:, None] * (prediction - y)
+    else:
+        slope = jax.grad(lambda z: objective.loss(y, objective.predict(z), shares))(z)
+    (gradient,) = back(slope)
+    strength = jnp.asarray(numbers.alpha, z.dtype) / total
+    gradient = terms_.penalised(terms, numbers, gradient, params, strength)
     loss = objective.loss(y, prediction, shares)
     if summed and objective.averages:
         loss = loss * y.shape[1]
-    return loss + penalty(params, strength), gradient
+    return loss + terms_.penalty(terms, numbers, params, strength), gradient
 
 
 def _run(
@@ -110,7 +73,7 @@ def _run(
     """Train for `epochs` epochs, or until there is no progress.
 
     Args:
-      numbers: of `Numbers`, as one vector.
+      numbers: of `Numbers`, packed.
       data: n rows, and what they are filled up with, of weight 0.
       validation: rows, likewise.
       order: (rows, rows of data), the order in which epoch i visits the data, what fills up last;
@@ -121,8 +84,9 @@ def _run(
     Returns:
       The state then, and (rows, columns of `Epoch`).
     """
-    numbers = Numbers(*numbers)
-    solver = SOLVERS[form.solver]
+    numbers = unpacked(numbers)
+    solver = solver_of(form.solver)
+    whole = sees_all_rows(form.solver)
     size = form.size or len(data.x)
 
     def epoch(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
@@ -133,9 +97,15 @@ def _run(
         def step(j: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
             params, moments, total = carry
             batch, count = _minibatch(form, data, visits, n, j)
-            loss, gradient = value_and_gradient(form.output, params, batch, numbers.alpha)
             t = memory.updates + j + 1
-            moments, change = solver.step(numbers, memory.rate, t, moments, gradient)
+            loss, gradient = value_and_gradient(form, numbers, params, batch, t, summed=whole)
+            rate = terms_.rate_of(form.terms, numbers, memory.rate, t)
+            searched = Searched(
+                loss,
+                lambda p: value_and_gradient(form, numbers, p, batch, t, summed=whole)[0],
+                lambda p: terms_.residuals(numbers, p, batch),
+            )
+            moments, change = solver.step(numbers, rate, t, moments, gradient, params, searched)
             total += loss.astype(total.dtype) * count
             return jax.tree.map(jnp.add, params, change), moments, total
 
@@ -144,7 +114,7 @@ def _run(
         params, moments, total = lax.fori_loop(0, steps, step, start)
         memory = memory._replace(updates=memory.updates + steps, seen=memory.seen + n)
         state = State(params, moments, state.best, None)
-        state, row = _judged(form, numbers, state, memory, total / n, validation)
+        state, row = judged(form, numbers, state, memory, total / n, validation)
         return i + 1, state, lax.dynamic_update_index_in_dim(history, row, i, 0)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
@@ -172,42 +142,6 @@ def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> 
     there = start + jnp.arange(size) >= first
     rows = rows._replace(weights=jnp.where(there, rows.weights, 0))
     return rows, jnp.minimum(size, n - first)
-
-
-def _judged(
-    form: Form, numbers: Numbers, state: State, memory: Memory, loss: Any, validation: Rows | None
-) -> tuple[State, Array]:
-    """The end of an epoch: whether it was the best, whether there is progress, and the new rate."""
-    best = state.best
-    if validation is None:
-        value, score = loss, 0.0
-        stalled, improved = loss > memory.best - numbers.tol, loss < memory.best
-    else:
-        objective = OBJECTIVES[form.output]
-        predictions = objective.predict(batch_output(state.params, validation.x, AUTO))
-        score = objective.score(validation.y, predictions, validation.weights)
-        value = score = score.astype(loss.dtype)
-        stalled, improved = score < memory.best + numbers.tol, score > memory.best
-        best = lax.cond(improved, lambda: state.params, lambda: state.best)
-    without = jnp.where(stalled, memory.without + 1, 0)
-    fallen = numbers.learning_rate / (memory.seen + 1) ** numbers.power
-    rate = jnp.where(numbers.falling > 0, fallen, memory.rate)
-    over = without > numbers.patience
-    cut = over & (numbers.adaptive > 0) & (rate > _LEAST_RATE)
-    stopped = jnp.where(numbers.adaptive > 0, RATE_TOO_SMALL, STOPPED)
-    event = jnp.where(over, jnp.where(cut, RATE_CUT, stopped), GOES_ON)
-    rate = jnp.where(cut, rate / 5, rate)
-    memory = memory._replace(
-        best=jnp.where(improved, value, memory.best),
-        without=jnp.where(cut, 0, without),
-        rate=rate,
-        event=event,
-    )
-    vector, row = (
-        jnp.stack([jnp.asarray(entry, loss.dtype) for entry in record])
-        for record in (memory, Epoch(loss, score, rate, event))
-    )
-    return state._replace(best=best, memory=vector), row
 
 
 # For runs that are short beside a compilation. Of XLA's two ways to emit loops the older compiles

@@ -1,16 +1,23 @@
 """The regressor: what its targets, outputs and scores are."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from jnn.checks import Data, Thing
+from jnn.data.rows import Rows
+from jnn.losses import Loss
+from jnn.params import Params
+from jnn.sklearn import devices, ensembles, networks, options, scaled
 from jnn.sklearn.base import BaseMLP
+from jnn.sklearn.terms import QUANTILE
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -19,16 +26,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         xₗ = h(xₗ₋₁ Wₗ + bₗ),  ŷ = x_{N−1} W_N + b_N  or its exponential
 
     Args:
-      loss: "squared_error", ½(ŷ − y)² averaged over outputs, or "poisson", half the deviance of
-        counts y ≥ 0, y log(y/ŷ) − y + ŷ, whose ŷ is the exponential of the output.
+      loss: "squared_error", ½(ŷ − y)² averaged over outputs; "poisson", half the deviance of
+        counts y ≥ 0, y log(y/ŷ) − y + ŷ, whose ŷ is the exponential of the output; "quantile", the
+        pinball loss; "half_mse", "mse", "mae", "rmse", "huber", "log_cosh" of `jnn.LOSSES`, a
+        `Loss`, or a function of one row's (ŷ, y).
       hidden_layer_sizes: the width of each hidden layer.
-      activation: of the hidden layers, "identity", "logistic", "tanh", "relu" or "silu".
-      solver: "adam", "sgd" or "lbfgs".
+      activation: of the hidden layers, "identity", "logistic", "tanh", "relu", any other of
+        `jnn.ACTIVATIONS`, or an elementwise function.
+      solver: "adam", "sgd" or "lbfgs", as scikit-learn has them; any other name of
+        `jnn.OPTIMIZERS`, whose rate is learning_rate_init; or an optax transformation.
       alpha: α of the penalty ½ α Σw² / Σ weights of the rows at hand; "held-out" is the recipe of
         `recommended()`, which standardises, finds α's and averages eight networks.
       batch_size: rows of a minibatch; "auto" is min(200, n).
-      learning_rate: of sgd: "constant"; "invscaling", η = η₀/(t + 1)^power_t after t rows;
-        "adaptive", divided by 5 whenever progress stalls, until it is at most 1e-6.
+      learning_rate: of sgd and what scikit-learn lacks: "constant"; "invscaling",
+        η = η₀/(t + 1)^power_t after t rows; "adaptive", divided by 5 whenever progress stalls,
+        until it is at most 1e-6. Of adam, too: "cosine", ½ η₀ (1 + cos πt/T), 0 after T = max_iter
+        epochs; or an optax schedule.
       learning_rate_init: η₀.
       power_t: the exponent of "invscaling".
       max_iter: the most epochs, or iterations of lbfgs.
@@ -39,13 +52,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         early_stopping: if the score reaches the highest plus tol); of lbfgs the largest entry
         of the gradient.
       verbose: print each epoch.
-      warm_start: go on from the network that is there.
+      warm_start: go on from the network that is there; "full" keeps the optimizer's moments, too.
       momentum, nesterovs_momentum: of sgd.
       early_stopping: hold rows out, judge by their score, and end with the best weights.
       validation_fraction: the share of rows that is held out.
       beta_1, beta_2, epsilon: of adam.
       n_iter_no_change: stop after more epochs than this without progress.
       max_fun: the most calls of the loss in lbfgs.
+      quantile: level or levels of loss="quantile"; several are columns of predictions.
+      scoring: what early stopping looks at in place of accuracy or R²: "loss"; a name of
+        `jnn.METRICS`; a scorer's name or a function (estimator, X, y), higher being better.
+      dropout: the share of hidden units that are silent in a step.
+      l1_ratio: ρ of the penalty α (ρ Σ|w| + ½ (1 − ρ) Σw²).
+      clip_norm: longer gradients are shortened to this length; None leaves them.
+      standardize: X is standardised inside, by the weights of rows, and so is y unless loss is
+        "poisson"; a sparse X is only scaled. What `to_params` gives takes X as it comes.
+      n_ensemble: so many networks of seeds drawn from random_state, in `estimators_`, whose
+        predictions are averaged.
+      max_seconds: end after this time with the network reached.
+      progress: show a bar.
+      dtype: "float32" computes so whatever comes; None as the data are.
+      device: a device of JAX or the name of a platform, "gpu"; None is the CPU. An accelerator
+        computes in float32.
 
     Fitted attributes are scikit-learn's, as in `MLPClassifier`, without `classes_`. Three things
     are better: there is no `partial_fit` with lbfgs; with lbfgs and several outputs loss and
@@ -61,8 +89,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({*options.OF_NUMBERS, QUANTILE, *options.LOSSES}), Loss, callable],
+        "quantile": ["array-like", Interval(Real, 0, 1, closed="neither")],
     }
+
+    loss: Thing
+    quantile: Thing
 
     def __init__(
         self,
@@ -91,37 +123,47 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: Thing = 1e-8,
         n_iter_no_change: Thing = 10,
         max_fun: Thing = 15000,
+        quantile: Thing = 0.5,
+        scoring: Thing = None,
+        dropout: Thing = 0.0,
+        l1_ratio: Thing = 0.0,
+        clip_norm: Thing = None,
+        standardize: Thing = False,
+        n_ensemble: Thing = 1,
+        max_seconds: Thing = None,
+        progress: Thing = False,
+        dtype: Thing = None,
+        device: Thing = None,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        options.keep(self, locals())
+
+    @classmethod
+    def from_params(cls, params: Params, **parameters: Thing) -> Any:
+        """The estimator that is this network, without a fit: it predicts, and can be trained on.
+
+        Args:
+          params: of jnn, ending in the identity, or in `jnp.exp` for loss="poisson".
+          parameters: of the estimator, beyond hidden_layer_sizes and activation.
+        Raises:
+          ValueError: layers are residual or of several activations, or it ends in another function.
+          TypeError: params are not a network.
+
+        >>> params = jnn.from_layers([([[2.0]], [1.0])])
+        >>> MLPRegressor.from_params(params).predict(np.ones((1, 1)))
+        array([3.])
+        """
+        output = networks.output_of_numbers(params)
+        if output == "exp":
+            parameters = {"loss": "poisson", **parameters}
+        found = cls(**networks.parameters_of(params), **parameters)
+        networks.put(found, params, output)
+        return found
 
     def _output(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
     def _validate_input(
-        self, X: Data, y: Data, *, again: bool, reset: bool
+        self, X: Data, y: Data, *, again: bool, reset: bool, held_out: bool = False
     ) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
@@ -130,14 +172,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=True,
-            dtype=(np.float64, np.float32),
+            dtype=devices.dtypes(self),
             reset=reset,
         )
-        del again  # numbers have no classes that could be new
+        del again, held_out  # numbers have no classes that could be new
         if self.loss == "poisson" and (least := y.min()) < 0:
             raise ValueError(
                 f"y has entries below 0, the least of them {least}; loss='poisson' is for counts "
                 "and rates, y >= 0: take loss='squared_error'"
+            )
+        levels = options.levels_of(self)
+        if y.ndim == 2 and y.shape[1] > 1 and len(levels) > 1:
+            raise ValueError(
+                f"y has {y.shape[1]} columns and quantile {len(levels)} levels; of several targets "
+                "one level can be predicted: fit an estimator for each column"
             )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
@@ -158,7 +206,40 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X: Data) -> np.ndarray:
-        """ŷ of each row, (n,) or (n, n_outputs)."""
+    def _scales(self, rows: Rows) -> scaled.Scales:
+        return scaled.of(rows, targets=self.out_activation_ == "identity")
+
+    def score(self, X: Data, y: Data, sample_weight: Data = None) -> float:
+        """R², averaged over outputs; of loss="quantile" D² of the pinball loss, over levels, too.
+
+        D² is 1 − Σ loss / that of the best constant. Source of D²: Koenker and Machado 1999.
+        """
+        levels = options.levels_of(self)
+        if not levels:
+            return super().score(X, y, sample_weight)
+        p: Any = self.predict(X)
+        each = p.T if len(levels) > 1 else [p]
+        scores: list[Any] = [
+            d2_pinball_score(y, of_level, alpha=level, sample_weight=sample_weight)
+            for level, of_level in zip(levels, each, strict=True)
+        ]
+        return float(np.mean(scores))
+
+    def predict(
+        self, X: Data, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """ŷ of each row, (n,) or (n, n_outputs).
+
+        Args:
+          X: (n, n_features).
+          return_std: whether the standard deviation of the members of an ensemble comes with it.
+        Raises:
+          ValueError: it is asked for of one network.
+        """
+        if found := ensembles.members(self):
+            mean, deviation = ensembles.averaged(found, "predict", X)
+            return (mean, deviation) if return_std else mean
+        if return_std:
+            raise ValueError("return_std is of several networks: fit with n_ensemble >= 2")
         y = self._outputs(X)
         return y.ravel() if self.n_outputs_ == 1 else y

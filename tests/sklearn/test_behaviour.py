@@ -64,7 +64,9 @@ def test_fitted_attributes_are_there_where_theirs_are(kind, options):
         {name: value is None for name, value in vars(estimator).items() if name[-1] == "_"}
         for estimator in (one, other)
     ]
-    assert public[0] == public[1]
+    more = public[1].keys() - public[0].keys()
+    assert more <= {"scales_", "validation_loss_curve_", "loss_curve_"}
+    assert public[0] == {name: value for name, value in public[1].items() if name not in more}
     assert get_tags(one) == get_tags(other)
     assert one.loss == other.loss
 
@@ -88,8 +90,11 @@ def test_ranges_are_refused_in_their_words(kind, parameter, value):
     for module in (theirs, ours):
         with pytest.raises(ValueError) as raised:  # noqa: PT011
             getattr(module, kind)(**{parameter: value}).fit(X, Y)
-        said.append((type(raised.value), sorted(str(raised.value))))  # a set has no order
-    assert said[0] == said[1]
+        said.append((type(raised.value), str(raised.value)))
+    if parameter in ("activation", "solver", "learning_rate", "loss"):  # ours may be more
+        said = [(kind, words.partition(" must be ")[0]) for kind, words in said]
+    one, other = ((kind, sorted(words)) for kind, words in said)  # a set has no order
+    assert one == other
 
 
 # ---- warnings and errors, which begin with their words ----

@@ -51,6 +51,10 @@ def test_unequal_folds_share_one_program(compiled, solver):
                              "learning_rate": "adaptive", "learning_rate_init": 0.1}),
         ({"early_stopping": True}, {"validation_fraction": 0.11, "warm_start": True}),
         ({"solver": "lbfgs"}, {"alpha": 1.0, "tol": 0.1, "max_fun": 3, "max_iter": 2}),
+        ({"dropout": 0.5, "l1_ratio": 0.5, "label_smoothing": 0.1, "clip_norm": 1.0},
+         {"dropout": 0.2, "l1_ratio": 1.0, "label_smoothing": 0.3, "clip_norm": 0.1,
+          "class_weight": "balanced", "n_ensemble": 3}),
+        ({"learning_rate": "cosine"}, {"max_iter": 9, "learning_rate_init": 0.1}),
     ],
 )  # fmt: skip
 def test_another_number_compiles_nothing(compiled, fixed, others):
@@ -86,3 +90,18 @@ def test_nothing_is_left_of_double_precision():
     MLPClassifier((3,), max_iter=2).set_params(tol=np.float64(1)).fit(X[:50], Y[:50] > 4)
     assert not jax.config.jax_enable_x64
     assert jax.numpy.zeros(1).dtype == np.float32
+
+
+def test_another_quantile_compiles_nothing(compiled):
+    parameters = {"loss": "quantile", "max_iter": 3, "hidden_layer_sizes": (6,)}
+    MLPRegressor(quantile=[0.1, 0.9], **parameters).fit(X[:400], Y[:400] / 5)
+    assert len(compiled) == 1
+    MLPRegressor(quantile=[0.3, 0.6], **parameters).fit(X[:400], Y[:400] / 5)
+    assert len(compiled) == 1
+
+
+def test_nor_does_another_rate_of_a_solver_of_jnns(compiled):
+    for rate in (0.01, 0.1):
+        network = MLPClassifier((6,), solver="lamb", learning_rate_init=rate, max_iter=3)
+        network.fit(X[:400], Y[:400])
+        assert len(compiled) == 2  # its state at the start, and the run

@@ -128,6 +128,8 @@ def compared(one: Any, other: Any, X: Any) -> dict[str, float]:
     """How far everything is apart that two fitted estimators show."""
     found = {}
     for name in FITTED:
+        if name == "loss_curve_" and one.solver == "lbfgs":
+            continue  # theirs has none
         assert hasattr(one, name) == hasattr(other, name), name
         a, b = getattr(one, name, None), getattr(other, name, None)
         if a is None or isinstance(a, (int, str)):
