@@ -32,6 +32,15 @@ def check(what: str, n_bytes: int, remedy: str) -> None:
         )
 
 
+def holds(n_bytes: int) -> bool:
+    """Whether the machine's memory holds so much.
+
+    >>> holds(10), holds(10**18)
+    (True, False)
+    """
+    return n_bytes <= _of_the_machine()
+
+
 def _of_the_machine() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -237,6 +237,16 @@ class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator):
             )
         return True
 
+    @property
+    def history_(self) -> dict[str, np.ndarray]:
+        """What was recorded, an entry an epoch: "loss", "validation_loss", "validation_score"."""
+        columns = {
+            "loss": self.loss_curve_,
+            "validation_loss": self.validation_loss_curve_,
+            "validation_score": getattr(self, "validation_scores_", None),
+        }
+        return {name: np.asarray(column) for name, column in columns.items() if column is not None}
+
     # ---- predictions ----
 
     def _outputs(self, X: Data) -> np.ndarray:

@@ -55,7 +55,7 @@ class Run:
 
         Raises nothing for Ctrl-C: the state is that after the last chunk.
         """
-        rows = max(1, min(_MOST, _ENTRIES // len(self.data.x)))
+        rows = max(1, min(_MOST, _ENTRIES // self.data.x.shape[0]))
         if self.score or self.after:
             rows = 1
         with jax.transfer_guard("allow"), interruptible() as interrupt:

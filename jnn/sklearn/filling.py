@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
 from jnn import memory, padding
-from jnn.checks import Thing
+from jnn.checks import Data, Thing
 from jnn.data.rows import Rows
 
 
@@ -31,6 +31,13 @@ def filled_up(rows: Rows, dtype: np.dtype, *, in_batches: bool = False) -> Rows:
     w[:n] = 1 if weights is None else weights
     x, y = (padding.filled_up(np.asarray(a, dtype), length) for a in (x, y))
     return Rows(x, y, w)
+
+
+def fits(x: Data, dtype: np.dtype) -> bool:
+    """Whether rows are dense, or few enough to become dense ones in a quarter of the memory."""
+    if not scipy.sparse.issparse(x):
+        return True
+    return memory.holds(4 * x.shape[0] * x.shape[1] * dtype.itemsize)
 
 
 _MANY = 2**16  # rows from which on up to twice as many are too much memory

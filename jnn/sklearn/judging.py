@@ -34,7 +34,7 @@ def judged(
         measured = scoring.measured(
             objective, form.scoring, form.output, state.params, validation, loss.dtype
         )
-    if form.scoring == scoring.ON_HOST:  # which judges in its turn
+    if form.scoring in (scoring.ON_HOST, scoring.LATER):  # which judge in their turn
         memory = memory._replace(event=GOES_ON)
         row = Epoch(loss, measured.score, measured.loss, memory.rate, GOES_ON)
         return state._replace(memory=_vector(memory, loss)), _vector(row, loss)
@@ -78,6 +78,15 @@ def _concluded(
 
 def _vector(record: Memory | Epoch, like: Array) -> Array:
     return jnp.stack([jnp.asarray(entry, like.dtype) for entry in record])
+
+
+@partial(jax.jit, static_argnames="form")
+def judged_on_device(
+    form: Form, state: State, numbers: Any, loss: Any, validation: Rows | None
+) -> tuple[State, Array]:
+    """An epoch's state and its row, of an epoch that was several calls."""
+    loss = jnp.asarray(loss, state.memory.dtype)
+    return judged(form, unpacked(numbers), state, Memory(*state.memory), loss, validation)
 
 
 @partial(jax.jit, static_argnames="form")

@@ -9,11 +9,12 @@ from sklearn.exceptions import ConvergenceWarning
 from jnn import callers
 from jnn.checks import Thing, Tree
 from jnn.data.rows import Rows
-from jnn.sklearn import devices, options, records, scaled, scoring
+from jnn.sklearn import devices, filling, options, records, scaled, scoring
 from jnn.sklearn.conversion import layers_of, params_of
 from jnn.sklearn.draws import Orders
 from jnn.sklearn.epochs import Run
 from jnn.sklearn.filling import filled_up, split
+from jnn.sklearn.parts import RunOfParts
 from jnn.sklearn.records import Epoch, Form, Memory, State
 from jnn.sklearn.solvers import Numbers
 from jnn.sklearn.transformations import sees_all_rows, solver_of
@@ -86,7 +87,9 @@ def fit(
     size = _batch_size(estimator, n)
     dtype = estimator.coefs_[0].dtype
     with devices.computing(estimator.device):
-        run = Run(
+        rows = scaled.standardised(estimator.scales_, rows)
+        in_parts = size < n and not filling.fits(rows.x, dtype)
+        run = (RunOfParts if in_parts else Run)(
             Form(
                 estimator.out_activation_,
                 optimizer.solver,
@@ -96,13 +99,13 @@ def fit(
             ),
             options.current(estimator, optimizer.numbers, -(-n // size)),
             _state(estimator, optimizer),
-            filled_up(scaled.standardised(estimator.scales_, rows), dtype, in_batches=size < n),
+            rows if in_parts else filled_up(rows, dtype, in_batches=size < n),
             n,
         )
         orders = None
         if estimator.shuffle:
             is_seed = isinstance(estimator.random_state, (int, np.integer))
-            orders = Orders(random, n, len(run.data.x), is_seed)
+            orders = Orders(random, n, run.data.x.shape[0], is_seed)
         epochs = 1 if incremental else estimator.max_iter
         estimator.n_iter_ = 0
         _look_on(run, estimator, validation, watch)

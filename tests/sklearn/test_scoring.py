@@ -93,6 +93,8 @@ def test_without_early_stopping_they_change_no_bit_and_their_loss_is_recorded(so
     same(found, plain)
     assert plain.validation_loss_curve_ is None
     assert len(found.validation_loss_curve_) == found.n_iter_ == len(found.loss_curve_)
+    assert found.history_.keys() == {"loss", "validation_loss"}
+    assert found.history_["loss"].tolist() == found.loss_curve_
     loss = log_loss(SPECIES[held_out], found.predict_proba(IRIS[held_out]))
     assert found.validation_loss_curve_[-1] == pytest.approx(loss, rel=1e-12)
 
