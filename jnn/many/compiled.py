@@ -83,7 +83,8 @@ def run(
     shapes = jax.eval_shape(of_all, states, knobs, data, validation, _first(order, own))
     group, names = shapes[1].shape
     history = jnp.zeros((group, rows, names), shapes[1].dtype)
-    _, states, history = lax.while_loop(unfinished, one, (jnp.int32(0), states, history))
+    start: Any = (0, states, history)
+    _, states, history = lax.while_loop(unfinished, one, start)
     return states, history
 
 

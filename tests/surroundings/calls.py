@@ -157,6 +157,20 @@ OF_PARAMS: dict[str, Call] = {
             p, (X, LABELS), ["accuracy", "balanced_accuracy", "cross_entropy"], weights=WEIGHTS
         ),
     ),
+    "fit_many": Call("plain", lambda p: _many(p).params),
+    "fit_many, splits and masks of their own": Call(
+        "residual",
+        lambda p: (
+            _many(
+                p,
+                validation=0.25,
+                patience=[1, 2, 3],
+                dropout_rate=0.2,
+                key=jax.random.split(jax.random.key(0), 3),
+                metrics="r2",
+            ).history
+        ),
+    ),
     "solve_readout": Call("plain", lambda p: jnn.solve_readout(p, (X, Y), l2=0.1)),
     "lsuv": Call("residual", lambda p: jnn.lsuv(p, X)),
     "penalties.value": Call(
@@ -190,6 +204,14 @@ OF_PARAMS: dict[str, Call] = {
     # what is kept
     "save and load": Call("plain", lambda p: _saved(p)),
 }
+
+
+def _many(params, **options):
+    members = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf, leaf]), params)
+    rates = np.array([1e-3, 2e-3, 4e-3])
+    return jnn.fit_many(
+        members, (X, Y), learning_rate=rates, epochs=2, batch_size=5, progress=False, **options
+    )
 
 
 def _resumed(params):
