@@ -25,6 +25,7 @@ X = np.linspace(-1, 1, 2 * N, dtype=np.float32).reshape(N, 2)
 Y = np.sin(X.sum(axis=1, keepdims=True))
 LABELS = np.arange(N) % 3
 WEIGHTS = 1.0 + np.arange(N) % 2
+KEYS = jax.random.split(jax.random.key(0), 3)
 EXAMPLE, OTHER, FEW, TARGET = X[1], X[5], X[:3], Y[1]
 
 
@@ -166,7 +167,7 @@ OF_PARAMS: dict[str, Call] = {
                 validation=0.25,
                 patience=[1, 2, 3],
                 dropout_rate=0.2,
-                key=jax.random.split(jax.random.key(0), 3),
+                key=KEYS,
                 metrics="r2",
             ).history
         ),
@@ -207,7 +208,7 @@ OF_PARAMS: dict[str, Call] = {
 
 
 def _many(params, **options):
-    members = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf, leaf]), params)
+    members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, leaf]), params)
     rates = np.array([1e-3, 2e-3, 4e-3])
     return jnn.fit_many(
         members, (X, Y), learning_rate=rates, epochs=2, batch_size=5, progress=False, **options
