@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jnn import callers
+from jnn import callers, checks
 from jnn.checks import Thing
 from jnn.interrupts import interruptible
 from jnn.losses import LossLike
@@ -69,7 +69,7 @@ def fit_many(
         arrays (M,).
       key: of shuffling, dropout and the validation split: one key, and all members see the same,
         or M keys. None is `jax.random.key(0)`.
-      progress: True shows a bar, None does where somebody looks.
+      progress: True shows a bar, None does where somebody looks; no function.
     Raises:
       ValueError: as `fit`, or an array has another length than M.
       TypeError: as `fit`, or data are a stream.
@@ -90,6 +90,7 @@ def fit_many(
         learning_rate=learning_rate, penalty=penalty, dropout_rate=dropout_rate, patience=patience,
     )  # fmt: skip
     keys = keys_of(key, count)
+    progress = progress if progress is None else checks.flag("progress", progress)
     plans = [
         Plan(
             loss=loss, metrics=metrics, watch=watch, optimizer=optimizer, plateau=plateau,

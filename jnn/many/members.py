@@ -25,10 +25,7 @@ def stacked(members: Thing) -> tuple[Params, int]:
     if isinstance(members, list) and members and isinstance(members[0], tuple):
         for member in members:
             check_params(member)
-        structures = {
-            (jax.tree.structure(m), *(np.shape(leaf) for leaf in jax.tree.leaves(m)))
-            for m in members
-        }
+        structures = set(map(_structure, members))
         if len(structures) > 1:
             raise ValueError(
                 f"members are networks of {len(structures)} structures (sizes, activations): call "
@@ -57,13 +54,15 @@ def stacked(members: Thing) -> tuple[Params, int]:
 
 def _structure(params: Params) -> Any:
     leaves, structure = jax.tree.flatten(params)
-    return structure, *((np.shape(leaf), str(np.result_type(leaf))) for leaf in leaves)
+    return structure, *((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
 
 
-def keys_of(key: Array | None, count: int) -> list[Any]:
+def keys_of(key: Any, count: int) -> list[Any]:
     """One key for all, or one for each."""
     if key is None:
         return [jax.random.key(0)]
+    if isinstance(key, (Array, np.ndarray)) and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)  # a raw one
     if np.ndim(key) == 0:
         return [checks.key(key)]
     if np.shape(key) != (count,):

@@ -193,6 +193,12 @@ def test_parts_of_a_result():
         fits[M]
 
 
+def test_raw_keys():
+    raw = jax.random.key_data(KEYS)
+    fits = [jnn.fit_many(drawn(), (X, Y), epochs=2, key=key, progress=False) for key in (raw, KEYS)]
+    assert_same(fits[0].params, fits[1].params)
+
+
 def test_a_list_of_networks():
     networks = [jnn.init_network_params([1, 4, 1], jax.random.key(i)) for i in range(3)]
     fits = jnn.fit_many(networks, (X, Y), epochs=3, progress=False)
@@ -230,6 +236,8 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (drawn, {"dropout_rate": np.full(M, 1.0)}, ValueError, "dropout"),
         (drawn, {"penalty": jnn.penalties.Penalty(l2=RATES[:2])}, ValueError, "l2 is an array"),
         (drawn, {"key": KEYS[:2]}, ValueError, "key has shape"),
+        (drawn, {"progress": print}, TypeError, "progress is"),
+        (drawn, {"key": 3}, TypeError, "key is 3"),
         (drawn, {"batch_size": 41}, ValueError, "batch_size is 41"),
         (lambda: member(drawn(), 0), {}, ValueError, "for a single network take fit"),
         (list, {}, TypeError, "members is a list"),
