@@ -97,7 +97,7 @@ class Run:
             if self.score:
                 score = float(self.score(state.params))
                 state, row = judging.judged_on_host(
-                    self.form, state, self.numbers, history[0], score
+                    self.form, self._with_best(state), self.numbers, history[0], score
                 )
                 history = np.asarray(row)[None]
             speed = (time.perf_counter() - start) / count
@@ -119,6 +119,12 @@ class Run:
             if stops or late or not following or self.interrupted:
                 return
             count = following
+
+    def _with_best(self, state: State) -> State:
+        """A state that is still to be judged, with the best value before it."""
+        memory = np.array(state.memory)
+        memory[0] = np.asarray(self.state.memory)[0]
+        return state._replace(memory=memory)
 
     def _check_weights(self, visits: np.ndarray | None) -> None:
         """Raise where 0/0 is why a loss is NaN."""

@@ -35,7 +35,8 @@ def judged(
             objective, form.scoring, form.output, state.params, validation, loss.dtype
         )
     if form.scoring in (scoring.ON_HOST, scoring.LATER):  # which judge in their turn
-        memory = memory._replace(event=GOES_ON)
+        # −∞ before the first score would end a run under jax_debug_infs; the host knows the best
+        memory = memory._replace(best=0.0, event=GOES_ON)
         row = Epoch(loss, measured.score, measured.loss, memory.rate, GOES_ON)
         return state._replace(memory=_vector(memory, loss)), _vector(row, loss)
     return _concluded(form, numbers, state, memory, loss, measured)

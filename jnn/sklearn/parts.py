@@ -50,7 +50,9 @@ class RunOfParts(Run):
             state, row = judging.judged_on_device(self.form, state, self.numbers, loss, validation)
             if self.score:
                 score = float(self.score(state.params))
-                state, row = judging.judged_on_host(self.form, state, self.numbers, row, score)
+                state, row = judging.judged_on_host(
+                    self.form, self._with_best(state), self.numbers, row, score
+                )
             self.state = state
             row = Epoch._make(np.asarray(row))
             if np.isnan(row.loss):
@@ -71,7 +73,7 @@ class RunOfParts(Run):
             part, count = self._part(index), len(index)
             state, history = program.run(form, state, self.numbers, part, None, None, count, 1, 1)
             total += float(Epoch._make(np.asarray(history)[0]).loss) * count
-        return state, np.asarray(total / self.n)
+        return self._with_best(state), np.asarray(total / self.n)
 
     def _part(self, index: np.ndarray) -> Rows:
         """These rows, dense, and as many of weight 0 as are missing in a part."""

@@ -82,7 +82,7 @@ def fit(
     optimizer = optimizer or options.renewed(estimator, optimizer_of(estimator, random))
     if estimator.early_stopping and validation is None:
         rows, validation = split(estimator, rows, random)
-    _remember(estimator, validation)
+    _begin(estimator, validation)
     n = rows.x.shape[0]
     size = _batch_size(estimator, n)
     dtype = estimator.coefs_[0].dtype
@@ -107,7 +107,6 @@ def fit(
             is_seed = isinstance(estimator.random_state, (int, np.integer))
             orders = Orders(random, n, run.data.x.shape[0], is_seed)
         epochs = 1 if incremental else estimator.max_iter
-        estimator.n_iter_ = 0
         _look_on(run, estimator, validation, watch)
         if validation is not None:
             validation = filled_up(scaled.standardised(estimator.scales_, validation), dtype)
@@ -130,8 +129,9 @@ def fit(
         )
 
 
-def _remember(estimator: Thing, validation: Rows | None) -> None:
-    """The losses of rows held out, if there are such rows."""
+def _begin(estimator: Thing, validation: Rows | None) -> None:
+    """What is counted and recorded from here on: losses of rows held out, if there are any."""
+    estimator.n_iter_ = 0
     if validation is None:
         estimator.validation_loss_curve_ = None
     elif estimator.validation_loss_curve_ is None:

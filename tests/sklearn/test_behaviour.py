@@ -91,7 +91,7 @@ def test_ranges_are_refused_in_their_words(kind, parameter, value):
         with pytest.raises(ValueError) as raised:  # noqa: PT011
             getattr(module, kind)(**{parameter: value}).fit(X, Y)
         said.append((type(raised.value), str(raised.value)))
-    if parameter in ("activation", "solver", "learning_rate", "loss"):  # ours may be more
+    if parameter in ("activation", "alpha", "solver", "learning_rate", "loss"):  # ours may be more
         said = [(kind, words.partition(" must be ")[0]) for kind, words in said]
     one, other = ((kind, sorted(words)) for kind, words in said)  # a set has no order
     assert one == other

@@ -391,6 +391,19 @@ WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
     ),
     "sklearn, counts": _estimator(MLPRegressor, np.exp(Y[:, 0]), loss="poisson"),
     "sklearn, lbfgs": _estimator(MLPClassifier, LABELS > 0, solver="lbfgs", activation="tanh"),
+    "sklearn, terms": _estimator(
+        MLPClassifier, dropout=0.3, l1_ratio=0.5, label_smoothing=0.1, clip_norm=0.1,
+        class_weight="balanced", learning_rate="cosine", standardize=True, batch_size=5,
+        activation="gelu",
+    ),
+    "sklearn, a scorer": _estimator(
+        MLPClassifier, LABELS > 0, early_stopping=True, scoring="neg_log_loss",
+        validation_fraction=0.3,
+    ),
+    "sklearn, quantiles": _estimator(
+        MLPRegressor, Y[:, 0], loss="quantile", quantile=[0.1, 0.9], solver="lamb",
+    ),
+    "sklearn, second order": _estimator(MLPRegressor, Y[:, 0], solver="levenberg_marquardt"),
     "theory": _theory,
     "figures": _figures,
 }  # fmt: skip
