@@ -62,7 +62,7 @@ def keys_of(key: Any, count: int) -> list[Any]:
     if key is None:
         return [jax.random.key(0)]
     if isinstance(key, (Array, np.ndarray)) and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)  # a raw one
+        key = jax.random.wrap_key_data(jnp.asarray(key))  # a raw one
     if np.ndim(key) == 0:
         return [checks.key(key)]
     if np.shape(key) != (count,):
