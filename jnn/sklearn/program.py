@@ -174,5 +174,10 @@ def run(form: Form, state: State, numbers: Any, data: Rows, *rest: Any) -> tuple
         for stack in state.params
         if activations.resolve(stack.activation).family not in ("affine", "relu")
     )
-    thorough = products >= _PRODUCTS or values >= _FUNCTION_VALUES
-    return (_thorough if thorough else _quick)(form, state, numbers, data, *rest)
+    if products < _PRODUCTS and values < _FUNCTION_VALUES:
+        try:
+            return _quick(form, state, numbers, data, *rest)
+        except jax.errors.JaxRuntimeError as error:  # of another version, or for a GPU
+            if "compile option" not in str(error):
+                raise
+    return _thorough(form, state, numbers, data, *rest)
