@@ -30,7 +30,8 @@ def meant(f: Callable[P, R]) -> Callable[P, R]:
     @wraps(f)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         first = next(iter((*args, *kwargs.values())), None)
-        with jax.transfer_guard("allow"), entered(first):
+        network = first if isinstance(first, tuple) else ()
+        with jax.transfer_guard("allow"), entered(network):
             return f(*args, **kwargs)
 
     return call

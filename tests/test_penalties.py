@@ -133,10 +133,27 @@ def test_a_strength_that_is_impossible_is_refused(make, strength):
 @pytest.mark.parametrize(
     "make", [penalties.l1, penalties.l2, penalties.elastic_net], ids=lambda f: f.__name__
 )
-@pytest.mark.parametrize("strength", ["0.1", None, True, np.array([0.1]), 1j, {}], ids=str)
+@pytest.mark.parametrize("strength", ["0.1", None, True, [0.1], 1j, {}], ids=str)
 def test_a_strength_that_is_not_a_number_is_refused(make, strength, as_a_user):
     with pytest.raises(TypeError, match=r"strength is .*; it must be a number"):
         make(strength)
+
+
+@pytest.mark.parametrize(
+    "make", [penalties.l1, penalties.l2, penalties.elastic_net], ids=lambda f: f.__name__
+)
+def test_several_strengths_are_for_several_networks(make, as_a_user):
+    """`fit_many` takes one for each member; all are checked, and `fit` takes none of them."""
+    several = make(np.array([0.0, 0.1, 0.2]))
+    one = make(0.1)
+    np.testing.assert_allclose(np.broadcast_to(several.l1, 3)[1], one.l1)
+    np.testing.assert_allclose(np.broadcast_to(several.l2, 3)[1], one.l2)
+    with pytest.raises(ValueError, match=r"strength is -0.1; it must be finite and at least 0"):
+        make(np.array([0.1, -0.1]))
+    with pytest.raises(ValueError, match="strength is nan"):
+        make(np.array([0.1, np.nan]))
+    with pytest.raises(TypeError, match="it must be a number"):
+        penalties.check_penalty(several, jnn.from_layers([(1.0, 0.0)]))
 
 
 @pytest.mark.parametrize("mix", [1.1, -0.1, np.nan])

@@ -39,7 +39,11 @@ NO_NETWORK = {
     "b deeper": ((stack(b=(3, 2)),), ValueError, "stack 0 has w .* and b"),
     "b transposed": ((SQUARE, stack(b=(2, 1))), ValueError, "stack 1 has w .* and b"),
     "w of one layer": ((stack((2, 3), (2,)),), ValueError, r"stack 0 has w \(2, 3\)"),
-    "an ensemble": ((stack((5, 1, 2, 3), (5, 1, 2)),), ValueError, "ensemble use jax.vmap"),
+    "an ensemble": (
+        (stack((5, 1, 2, 3), (5, 1, 2)),),
+        ValueError,
+        "go to fit_many, or under jax.vmap",
+    ),
     "no depth": ((stack((0, 3, 3), (0, 3)), READOUT), ValueError, "stack 0 .* at least 1"),
     "no width": ((stack((1, 0, 3), (1, 0)),), ValueError, "stack 0 .* at least 1"),
     "deep, not square": ((stack((2, 2, 3), (2, 2)),), ValueError, "takes 3 values and gives 2"),

@@ -506,7 +506,7 @@ def test_wrong_names_are_refused(good, names, error, message, as_a_user):
         (
             (jnn.Stack(np.ones((5, 1, 2, 2)), np.ones((5, 1, 2))),),
             ValueError,
-            "expected .* for an ensemble use",
+            "expected .* go to fit_many",
         ),
         (
             (jnn.Stack(np.ones((1, 2, 2), int), np.ones((1, 2))),),
