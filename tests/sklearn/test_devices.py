@@ -55,7 +55,7 @@ assert seen[0] == {other} and seen[-1] == {jax.devices()[0]}, seen
 assert (a.predict_proba(X) == b.predict_proba(X)).all()
 print("done")
 """
-    flags = "--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
     environment = dict(os.environ) | {"XLA_FLAGS": flags}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False,
