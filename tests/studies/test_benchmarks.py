@@ -292,7 +292,7 @@ def test_a_quick_run_has_all_its_tables(tmp_path):
         "fastest; auto takes",
         "fastest peer / auto",
         "losses agree",
-        "one by one/program",
+        "loop/fit_many",
     ):
         assert line in done.stdout
     assert "Traceback" not in done.stderr
