@@ -39,7 +39,7 @@ class Penalty:
 PenaltyLike: TypeAlias = Penalty | Callable[[Params], Any]
 
 
-def l1(strength: Real | np.ndarray) -> Penalty:
+def l1(strength: Real | np.ndarray | Array) -> Penalty:
     """The lasso, strength Σ|w|: weights that the loss hardly needs shrink to 0.
 
     Args:
@@ -55,7 +55,7 @@ def l1(strength: Real | np.ndarray) -> Penalty:
     return Penalty(l1=_strengths("strength", strength))
 
 
-def l2(strength: Real | np.ndarray) -> Penalty:
+def l2(strength: Real | np.ndarray | Array) -> Penalty:
     """Ridge, or weight decay within the gradient, ½ strength Σw².
 
     Args, Raises: as for `l1`.
@@ -67,7 +67,7 @@ def l2(strength: Real | np.ndarray) -> Penalty:
     return Penalty(l2=_strengths("strength", strength))
 
 
-def elastic_net(strength: Real | np.ndarray, mix: Real = 0.5) -> Penalty:
+def elastic_net(strength: Real | np.ndarray | Array, mix: Real = 0.5) -> Penalty:
     """Lasso and ridge mixed, strength (mix Σ|w| + ½ (1 − mix) Σw²).
 
     Args:
@@ -153,8 +153,9 @@ got float32 of shape (1, 1, 1)
 
 def _strengths(name: str, value: Thing) -> Any:
     """One strength, or an array of them."""
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, (np.ndarray, Array)) or value.ndim == 0:
         return _strength(name, value)
+    value = np.asarray(value)
     for extreme in (value.min(initial=0), value.max(initial=0)):
         _strength(name, extreme.item())
     return value

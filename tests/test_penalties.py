@@ -145,6 +145,7 @@ def test_a_strength_that_is_not_a_number_is_refused(make, strength, as_a_user):
 def test_several_strengths_are_for_several_networks(make, as_a_user):
     """`fit_many` takes one for each member; all are checked, and `fit` takes none of them."""
     several = make(np.array([0.0, 0.1, 0.2]))
+    assert oracles.apart(several, make(jnp.array([0.0, 0.1, 0.2]))) < 1e-7
     one = make(0.1)
     np.testing.assert_allclose(np.broadcast_to(several.l1, 3)[1], one.l1)
     np.testing.assert_allclose(np.broadcast_to(several.l2, 3)[1], one.l2)

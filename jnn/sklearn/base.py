@@ -1,5 +1,6 @@
 """What the two estimators share: parameters, validation, fitting, warm starts, predictions."""
 
+from abc import ABC, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ from jnn.sklearn.transformations import sees_all_rows
 from jnn.sklearn.watching import CallbackSupportMixin, Watch, with_callbacks
 
 
-class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator):
+class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator, ABC):
     """The estimators' common behaviour; each says what targets, outputs and scores are."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -69,11 +70,11 @@ class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator):
 
     # ---- what each of the two says of itself ----
 
+    @abstractmethod
     def _validate_input(
         self, X: Data, y: Data, *, again: bool, reset: bool, held_out: bool = False
     ) -> Any:
         """X and y, checked, y of one output as (n,); `again`: for the network that is there."""
-        raise NotImplementedError
 
     def _weights(self, y: np.ndarray, sample_weight: Data) -> Data:
         """The weights of rows, None for all ones."""
@@ -88,9 +89,9 @@ class BaseMLP(Exchange, CallbackSupportMixin, BaseEstimator):
         """y: (n, n_outputs) as the user gave it."""
         return y.ravel() if y.shape[1] == 1 else y
 
+    @abstractmethod
     def _output(self) -> str:
         """The output's activation, a key of `objectives.OBJECTIVES`."""
-        raise NotImplementedError
 
     @classmethod
     def recommended(cls, **overrides: Thing) -> Any:

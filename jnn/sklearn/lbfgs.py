@@ -18,7 +18,7 @@ from jnn.data.rows import Rows
 from jnn.sklearn import devices, options, scaled, scoring
 from jnn.sklearn.conversion import params_of
 from jnn.sklearn.filling import filled_up
-from jnn.sklearn.program import QUICKLY, value_and_gradient
+from jnn.sklearn.program import quickly, value_and_gradient
 from jnn.sklearn.records import Form
 from jnn.sklearn.solvers import NOTHING, packed, unpacked
 from jnn.sklearn.terms import objective_of
@@ -123,9 +123,7 @@ def _layers(vector: Any, sizes: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
     return coefs, intercepts
 
 
-_compiled = partial(
-    jax.jit, static_argnames=("form", "activation", "sizes"), compiler_options=QUICKLY
-)
+_compiled = partial(quickly, static=("form", "activation", "sizes"))
 
 
 @_compiled

@@ -6,6 +6,8 @@ definitions (the table of differences stands in the chapter's docstring), not in
 forward pass and derivative are the triangular chapter's.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import jax
@@ -158,8 +160,26 @@ if jax.__version_info__ < (0, 11):  # later ones know no other way than the new
 _PRODUCTS = 2**29  # rows × parameters
 _FUNCTION_VALUES = 2**16  # of activations that are computed by a series
 
+
+def quickly(f: Callable[..., Any], static: tuple[str, ...]) -> Callable[..., Any]:
+    """f, compiled quickly; thoroughly where XLA lacks an option: another version, or for a GPU."""
+    quick = jax.jit(f, static_argnames=static, compiler_options=QUICKLY)
+    thorough = jax.jit(f, static_argnames=static)
+
+    @wraps(f)
+    def call(*arguments: Any) -> Any:
+        try:
+            return quick(*arguments)
+        except jax.errors.JaxRuntimeError as error:
+            if "compile option" not in str(error):
+                raise
+            return thorough(*arguments)
+
+    return call
+
+
 _static = ("form", "rows")
-_quick = jax.jit(_run, static_argnames=_static, compiler_options=QUICKLY)
+_quick = quickly(_run, _static)
 _thorough = jax.jit(_run, static_argnames=_static)
 
 
@@ -174,10 +194,5 @@ def run(form: Form, state: State, numbers: Any, data: Rows, *rest: Any) -> tuple
         for stack in state.params
         if activations.resolve(stack.activation).family not in ("affine", "relu")
     )
-    if products < _PRODUCTS and values < _FUNCTION_VALUES:
-        try:
-            return _quick(form, state, numbers, data, *rest)
-        except jax.errors.JaxRuntimeError as error:  # of another version, or for a GPU
-            if "compile option" not in str(error):
-                raise
-    return _thorough(form, state, numbers, data, *rest)
+    thorough = products >= _PRODUCTS or values >= _FUNCTION_VALUES
+    return (_thorough if thorough else _quick)(form, state, numbers, data, *rest)

@@ -16,13 +16,15 @@ from jnn.params import Params
 from jnn.sklearn.conversion import layers_of
 from jnn.training import progress
 
-CallbackSupportMixin: Any = object
+CallbackSupportMixin: Any
 try:
     from sklearn import callback
 
     CallbackSupportMixin = callback.CallbackSupportMixin
     with_callbacks = callback.with_callbacks
 except ImportError:
+    # nothing, but a class of its own: `object` cannot stand before another base
+    CallbackSupportMixin = type("CallbackSupportMixin", (), {})
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """The method itself."""

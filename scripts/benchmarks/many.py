@@ -26,6 +26,12 @@ X = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
 Y = np.sin(X)
 
 
+OPTIONS: dict[str, Any] = {
+    "loss": "mse", "optimizer": OPTIMIZER, "batch_size": len(X), "shuffle": False,
+    "progress": False,
+}  # fmt: skip
+
+
 def measure(quick: bool, seconds: float | None = None) -> None:
     """Milliseconds until so many networks are trained, by four ways to train them.
 
@@ -101,12 +107,8 @@ def fitted_together(keys: Any, steps: int) -> np.ndarray:
     runs = jnn.fit_many(
         _drawn(keys),
         (X, Y),
-        loss="mse",
-        optimizer=OPTIMIZER,
         epochs=steps,
-        batch_size=len(X),
-        shuffle=False,
-        progress=False,
+        **OPTIONS,
     )
     return runs.history["loss"]
 
@@ -119,11 +121,7 @@ def fitted(key: Any, steps: int) -> np.ndarray:
     run = jnn.fit(
         jnn.init_network_params(SIZES, key),
         (X, Y),
-        loss="mse",
-        optimizer=OPTIMIZER,
         epochs=steps,
-        batch_size=len(X),
-        shuffle=False,
-        progress=False,
+        **OPTIONS,
     )
     return np.asarray(run.history["loss"])

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
-from jnn.sklearn import MLPClassifier, MLPRegressor
+from jnn.sklearn import MLPClassifier, MLPRegressor, program
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -105,3 +105,9 @@ def test_nor_does_another_rate_of_a_solver_of_jnns(compiled):
         network = MLPClassifier((6,), solver="lamb", learning_rate_init=rate, max_iter=3)
         network.fit(X[:400], Y[:400])
         assert len(compiled) == 2  # its state at the start, and the run
+
+
+def test_an_option_that_xla_lacks_is_left_out(monkeypatch):
+    monkeypatch.setitem(program.QUICKLY, "xla_no_such_option", 1)
+    doubled = program.quickly(lambda x, static: static * x, ("static",))
+    assert float(doubled(3.0, 2)) == 6.0

@@ -1,5 +1,7 @@
 """Who looks on while an estimator is fitted, and ends it."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -118,3 +120,23 @@ def test_in_a_search_they_are_handed_on():
     search.set_callbacks(recorder)
     search.fit(IRIS, SPECIES * 1.0)
     assert recorder.names[-1] == "teardown"
+
+
+def test_a_scikit_learn_without_callbacks_will_do():
+    """Before 1.9; in a process of its own."""
+    code = """
+import sys
+import sklearn.neural_network
+for name in [name for name in sys.modules if name.startswith("sklearn.callback")]:
+    del sys.modules[name]
+del sklearn.callback
+class Older:
+    def find_spec(self, name, *_):
+        if name == "sklearn.callback":
+            raise ImportError(name)
+sys.meta_path.insert(0, Older())
+from jnn.sklearn import MLPRegressor
+print(hasattr(MLPRegressor(), "set_callbacks"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
