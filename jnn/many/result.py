@@ -3,16 +3,20 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jnn import losses
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
+from jnn.losses import LossLike
+from jnn.many import summary
 from jnn.params import Params
 from jnn.training.result import STOPPED, Fit
-from jnn.triangular import network
+from jnn.triangular import network, probability
 from jnn.triangular.inputs import check_rows
 
 
@@ -45,6 +49,7 @@ class Fits:
     compile_seconds: float
     run_seconds: float
     restores_best: bool = False  # whether params are the best: where patience was given
+    loss: LossLike = "half_mse"  # that was minimised
     optimizer_state: Any = None
 
     def __len__(self) -> int:
@@ -59,6 +64,8 @@ class Fits:
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
 
         def part(tree: Any) -> Any:
+            if isinstance(tree, dict):  # whose order jax.tree.map would change
+                return {name: column[chosen] for name, column in tree.items()}
             return jax.tree.map(lambda leaf: leaf[chosen], tree)
 
         several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
@@ -94,27 +101,39 @@ class Fits:
         return self[int(np.nanargmin(np.where(np.isfinite(least), least, np.nan)))]
 
     def table(self) -> dict[str, np.ndarray]:
-        """Columns (M,), as pandas.DataFrame or polars take them: what differs, and how it ended."""
+        """Columns (M,), as pandas.DataFrame or polars.DataFrame take them.
+
+        The options that differ between members; epochs, best_epoch and why it stopped; the losses,
+        metrics and what else the history holds of a run, those of a member's last epoch; the least
+        losses.
+        """
         last = np.maximum(self.epochs - 1, 0)
-        columns = dict(self.numbers)
-        columns |= {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
+        columns = {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
         for name, column in self.history.items():
             if column.ndim == 2 and column.shape[1]:
                 columns[name] = np.take_along_axis(column, last[:, None], 1)[:, 0]
         for name in ("loss", "validation_loss"):
             if name in self.history:
                 columns[f"least_{name}"] = self._least(name)
-        return columns
+        return self.numbers | {k: v for k, v in columns.items() if k not in self.numbers}
 
     def predict(self, x: Data) -> Prediction:
-        """The mean of the members' outputs, and their standard deviation.
+        """The mean of what the members say, and their standard deviation.
+
+            m = Σᵢ fᵢ(x) / M,        s² = Σᵢ (fᵢ(x) − m)² / M
+
+        with fᵢ(x) the outputs of member i or, where the loss is one of logits (cross-entropy), the
+        probabilities that they stand for, as `jnn.probabilities` gives them.
 
         Args:
           x: (batch, n_0).
         """
         params = jax.tree.map(lambda leaf: leaf[0], self.params)
         _, x = check_rows(params, x)
-        outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
+        of = network.predict
+        if losses.resolve(self.loss).takes == "logits":
+            of = partial(probability.probabilities, loss=self.loss)
+        outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
 
     def _least(self, name: str) -> np.ndarray:
@@ -129,13 +148,10 @@ class Fits:
     def _lines(self) -> Iterator[str]:
         seconds = f"(compile {self.compile_seconds:.2f} s, run {self.run_seconds:.3f} s)"
         yield f"{len(self)} networks, up to {self.epochs.max(initial=0)} epochs {seconds}"
-        for name in ("loss", "validation_loss"):
-            if name in self.history and self.history[name].shape[1]:
-                least = self._least(name)
-                finite = least[np.isfinite(least)]
-                if len(finite):
-                    shown = ", ".join(f"{q:.4g}" for q in np.quantile(finite, (0, 0.5, 1)))
-                    yield f"least {name.replace('_', ' ')} {shown} (best, median, worst)"
+        watched = "validation_loss" if "validation_loss" in self.history else "loss"
+        if self.history[watched].size:
+            title = f"least {watched.replace('_', ' ')}"
+            yield from summary.quantiles(title, self._least(watched), self.numbers)
         for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
             if reason != "epochs":
                 yield f"{count} stopped: {STOPPED[str(reason)]}"
