@@ -16,6 +16,7 @@ from jnn.losses import LossLike
 from jnn.many import summary
 from jnn.params import Params
 from jnn.training.result import STOPPED, Fit
+from jnn.transfers import meant
 from jnn.triangular import network, probability
 from jnn.triangular.inputs import check_rows
 
@@ -117,6 +118,7 @@ class Fits:
                 columns[f"least_{name}"] = self._least(name)
         return self.numbers | {k: v for k, v in columns.items() if k not in self.numbers}
 
+    @meant
     def predict(self, x: Data) -> Prediction:
         """The mean of what the members say, and their standard deviation.
 
