@@ -126,7 +126,7 @@ def _data(work: Work) -> tuple[np.ndarray, np.ndarray, str]:
     import jnn
 
     if work.sizes.startswith("64-"):
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]
 
         x, y = load_digits(return_X_y=True)
         return x.astype(np.float32) / 16, y, "cross_entropy"

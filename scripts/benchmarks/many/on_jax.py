@@ -1,4 +1,6 @@
 """jnn's two ways to train many networks, a textbook loop under `jax.vmap`, and Equinox."""
+# the libraries are extras of this benchmark
+# pyright: reportMissingImports=false
 
 from collections.abc import Callable
 from typing import Any

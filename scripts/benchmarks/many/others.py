@@ -1,4 +1,6 @@
 """What is not JAX: scikit-learn in two processes, PyTorch in two manners, and a loop in C."""
+# the libraries are extras of this benchmark
+# pyright: reportMissingImports=false
 
 import copy
 import ctypes
