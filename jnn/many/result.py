@@ -65,8 +65,6 @@ class Fits:
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
 
         def part(tree: Any) -> Any:
-            if isinstance(tree, dict):  # whose order jax.tree.map would change
-                return {name: column[chosen] for name, column in tree.items()}
             return jax.tree.map(lambda leaf: leaf[chosen], tree)
 
         several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
@@ -109,14 +107,16 @@ class Fits:
         losses.
         """
         last = np.maximum(self.epochs - 1, 0)
-        columns = {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
+        columns = dict(self.numbers)
+        columns |= {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
         for name, column in self.history.items():
-            if column.ndim == 2 and column.shape[1]:
+            # a learning rate that differs is an option, whatever a plateau has made of it
+            if column.ndim == 2 and column.shape[1] and name not in self.numbers:
                 columns[name] = np.take_along_axis(column, last[:, None], 1)[:, 0]
         for name in ("loss", "validation_loss"):
             if name in self.history:
                 columns[f"least_{name}"] = self._least(name)
-        return self.numbers | {k: v for k, v in columns.items() if k not in self.numbers}
+        return columns
 
     @meant
     def predict(self, x: Data) -> Prediction:

@@ -42,7 +42,7 @@ def test_a_table_holds_what_differs_how_it_ended_losses_and_metrics(fits):
         for name in ("loss", "validation_loss", "r2", "validation_mae"):
             assert table[name][m] == fit.history[name][-1]
         assert table["least_validation_loss"][m] == fit.history["validation_loss"].min()
-    assert list(fits[1:3].table()) == list(table)
+    assert fits[1:3].table().keys() == table.keys()
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
