@@ -153,7 +153,7 @@ def _result(runs: Runs, plan: Plan, first: Params, options: Varied) -> Fits:
         compile_seconds=runs.clock.compile_seconds,
         run_seconds=runs.clock.seconds(),
         restores_best=at_best,
-        loss=plan.loss,
+        loss=runs.plan.loss,
         optimizer_state=optimizer,
     )
 
