@@ -14,7 +14,7 @@ from jnn.checks import Data, Thing
 from jnn.equality import by_value
 from jnn.losses import LossLike
 from jnn.many import summary
-from jnn.params import Params
+from jnn.many.members import of_members
 from jnn.training.result import STOPPED, Fit
 from jnn.transfers import meant
 from jnn.triangular import network, probability
@@ -39,9 +39,10 @@ class Fits:
     after a member's last epoch.
     """
 
-    params: Params  # (M, …) a leaf: the best of each where patience was given, else the last
-    last_params: Params
-    best_params: Params
+    # (M, …) a leaf, or a list of M networks where they are of several structures
+    params: Any  # the best of each where patience was given, else the last
+    last_params: Any
+    best_params: Any
     best_epoch: np.ndarray  # (M,)
     epochs: np.ndarray  # (M,): how many each has run
     history: dict[str, np.ndarray]
@@ -49,6 +50,7 @@ class Fits:
     numbers: dict[str, np.ndarray]  # (M,) each: the options that differ between members
     compile_seconds: float
     run_seconds: float
+    resumed: int = 0  # the epoch that this session began after
     restores_best: bool = False  # whether params are the best: where patience was given
     loss: LossLike = "half_mse"  # that was minimised
     optimizer_state: Any = None
@@ -64,18 +66,13 @@ class Fits:
             return self._fit(range(len(self))[index])
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
 
-        def part(tree: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[chosen], tree)
-
         several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
                    "stopped", "numbers", "optimizer_state")  # fmt: skip
-        return dataclasses.replace(self, **{name: part(getattr(self, name)) for name in several})
+        parts = {name: of_members(getattr(self, name), chosen) for name in several}
+        return dataclasses.replace(self, **parts)
 
     def _fit(self, i: int) -> Fit:
-        def one(tree: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[i], tree)
-
-        last, best = one(self.last_params), one(self.best_params)
+        last, best = of_members(self.last_params, i), of_members(self.best_params, i)
         return Fit(
             params=best if self.restores_best else last,
             last_params=last,
@@ -85,7 +82,8 @@ class Fits:
             stopped=str(self.stopped[i]),
             compile_seconds=self.compile_seconds,
             run_seconds=self.run_seconds,
-            optimizer_state=one(self.optimizer_state),
+            resumed=self.resumed,
+            optimizer_state=of_members(self.optimizer_state, i),
         )
 
     def best(self, name: str = "loss") -> Fit:
@@ -130,12 +128,14 @@ class Fits:
         Args:
           x: (batch, n_0).
         """
-        params = jax.tree.map(lambda leaf: leaf[0], self.params)
-        _, x = check_rows(params, x)
+        _, x = check_rows(of_members(self.params, 0), x)
         of = network.predict
         if losses.resolve(self.loss).takes == "logits":
             of = partial(probability.probabilities, loss=self.loss)
-        outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
+        if isinstance(self.params, list):
+            outputs = np.stack([of(params, x) for params in self.params])
+        else:
+            outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
 
     def _least(self, name: str) -> np.ndarray:
