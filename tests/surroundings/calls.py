@@ -224,8 +224,10 @@ def _read(fits):
 
 
 def _several(params):
-    other = jnn.init_network_params([*jnn.sizes(params)[:1], 2, jnn.sizes(params)[-1]], KEYS[0])
-    other = jax.tree.map(lambda leaf: leaf.astype(params[0].w.dtype), other)
+    first, *_, last = jnn.sizes(params)
+    layers = [(np.full((2, first), 0.1), np.zeros(2)), (np.full((last, 2), 0.2), np.zeros(last))]
+    dtype = params[0].w.dtype
+    other = jnn.from_layers([(w.astype(dtype), b.astype(dtype)) for w, b in layers])
     stop = jnn.Stop(target=np.array([1e-9, 1e-8, 1e-7]))
     with tempfile.TemporaryDirectory() as folder:
         for epochs in (1, 2):
