@@ -115,8 +115,8 @@ def checked_folds(folds: Thing, columns: tuple[np.ndarray, ...], loss: LossLike,
 def _checked_fold(k: int, pair: Thing, n: int) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(
-            f"fold {k} is of type {type(pair).__name__}; it must be a pair (train, test) of indices "
-            "of rows"
+            f"fold {k} is of type {type(pair).__name__}; it must be a pair (train, test) of "
+            "indices of rows"
         )
     parts = []
     for name, given in zip(("train", "test"), pair, strict=True):
