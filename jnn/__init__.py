@@ -39,6 +39,7 @@ from jnn.many import (
     cross_validate as cross_validate,
     fit_many as fit_many,
     grid as grid,
+    halving as halving,
 )
 from jnn.metrics import (
     METRICS as METRICS,

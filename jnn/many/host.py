@@ -13,6 +13,7 @@ from jnn.many import groups
 from jnn.many.compiled import Own
 from jnn.many.orders import Orders
 from jnn.many.parts import Part
+from jnn.many.rungs import Rungs
 from jnn.many.sources import Sources
 from jnn.training.clock import Clock
 from jnn.training.options import Plan
@@ -32,6 +33,7 @@ class Runs:
       sources: the rows.
       keys: of the orders of visits, one for all or M.
       own: what each member has of its own.
+      rungs: where the worst of those that are left end.
       interrupt: whether Ctrl-C was pressed.
     """
 
@@ -42,11 +44,13 @@ class Runs:
         sources: Sources,
         keys: list[Any],
         own: Own,
+        rungs: Rungs,
         interrupt: Interrupt,
     ) -> None:
         self.plan = plan
         self.parts = parts
         self.sources = sources
+        self.rungs = rungs
         self.interrupt = interrupt
         self.keys = keys
         self.done = 0  # epochs, of the members that are left
@@ -71,6 +75,12 @@ class Runs:
                 before = 0.0 if not self.clock.compile_seconds else self.clock.seconds()
                 self._chunk(count, threads)
                 self.done += count
+                self.rungs.halve(
+                    self.parts,
+                    self.done,
+                    name="loss" if self.sources.validation is None else "validation_loss",
+                    at_best=self.plan.patience is not None,
+                )
                 if bar:
                     bar.update(count)
                 rate = count / max(self.clock.seconds() - before, 1e-6)
@@ -82,7 +92,7 @@ class Runs:
 
     def _count(self, chunk: int) -> int:
         """How many epochs the next chunk has."""
-        count = min(chunk, self.orders.rows, self.plan.epochs - self.done)
+        count = min(chunk, self.orders.rows, self.rungs.ahead(self.done))
         if self.plan.checkpoint and (every := self.plan.checkpoint.every_epochs):
             count = min(count, every - self.done % every)
         return count

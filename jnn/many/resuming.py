@@ -87,6 +87,7 @@ def _identity(runs: Runs, members: list[Alike], arrays: dict[str, np.ndarray]) -
         "start": fingerprint(jax.tree.leaves([alike.params for alike in members])),
         "limits": {name: value for name, value in limits._asdict().items() if name != "cut"},
         "sets": fingerprint([rows.n] if rows.of is None else [rows.n, rows.of]),
+        "rungs": [list(runs.rungs.at), runs.rungs.keep],
         "keys": fingerprint([np.asarray(jax.random.key_data(key)) for key in runs.keys]),
         "numbers": {name: fingerprint([array]) for name, array in arrays.items()},
     }
