@@ -14,8 +14,10 @@ from jnn.many.folded import Folded
 from jnn.many.members import by_structure, keys_of, of_members
 from jnn.many.numbers import repeated
 from jnn.many.result import Fits
+from jnn.transfers import meant
 
 
+@meant
 def cross_validate(
     members: Thing,
     data: Thing,

@@ -12,8 +12,10 @@ from jnn.many.fitting import fit_many
 from jnn.many.members import by_structure
 from jnn.many.result import Fits
 from jnn.many.rungs import Rungs
+from jnn.transfers import meant
 
 
+@meant
 def halving(
     members: Thing,
     data: Thing,
