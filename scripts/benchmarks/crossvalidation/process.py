@@ -55,7 +55,7 @@ def of_scikit_learn(case: Search, x: Any, y: Any, pairs: Any, classes: bool) -> 
 
     kind: Any = MLPClassifier if classes else MLPRegressor
     network = kind(
-        case.hidden, batch_size=case.batch, max_iter=case.epochs, random_state=0,
+        hidden_layer_sizes=case.hidden, batch_size=case.batch, max_iter=case.epochs, random_state=0,
         n_iter_no_change=case.epochs,
     )  # fmt: skip
     model: Any = make_pipeline(StandardScaler(), network)

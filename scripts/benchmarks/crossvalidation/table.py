@@ -40,7 +40,7 @@ def _print_row(name: str, quick: bool) -> None:
         library: Process(module, library, environment=environment) for library in CONTESTANTS
     }
     try:
-        for turn in range(2 if quick else 4):
+        for turn in range(2 if quick else 3):
             for library, process in processes.items():
                 found[library].append(process.ask(asked))
             if turn == 0 and not quick:  # compared before anything is timed again
