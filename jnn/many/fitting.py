@@ -211,6 +211,7 @@ def _result(runs: Runs, options: Varied) -> Fits:
         run_seconds=runs.clock.seconds(),
         resumed=runs.resumed,
         restores_best=at_best,
+        loss=runs.plan.loss,
         optimizer_state=optimizer,
     )
 

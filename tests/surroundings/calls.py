@@ -159,6 +159,7 @@ OF_PARAMS: dict[str, Call] = {
         ),
     ),
     "fit_many": Call("plain", lambda p: _many(p).params),
+    "Fits": Call("plain", lambda p: _read(_many(p))),
     "fit_many, splits and masks of their own": Call(
         "residual",
         lambda p: (
@@ -209,6 +210,7 @@ OF_PARAMS: dict[str, Call] = {
     "empirical_ntk": Call("residual", lambda p: jnn.diagnostics.empirical_ntk(p, FEW)),
     # what is kept
     "save and load": Call("plain", lambda p: _saved(p)),
+    "save and load, many": Call("plain", lambda p: _saved(jax.tree.map(lambda a: a[None], p))),
 }
 
 
@@ -240,6 +242,11 @@ def _many(params, **options):
         progress=False,
         **options,
     )
+
+
+def _read(fits):
+    table = {name: column for name, column in fits.table().items() if name != "stopped"}
+    return table, fits.predict(X), len(str(fits)) > 0
 
 
 def _several(params):
@@ -347,6 +354,9 @@ def _figures():
         f.confusion_matrix(np.eye(2, dtype=int)),
         f.phase_diagram(depths, depths, np.ones((4, 4))),
         f.trainability(depths, depths, np.ones((4, 4))),
+        f.fan({"loss": jnp.stack([curve, curve])}),
+        f.heat_map({"depth": depths, "loss": curve}, "depth", "depth", "loss"),
+        f.ensemble(depths, (curve, curve), data=(depths, curve)),
     ]
     return len(every)
 

@@ -1,0 +1,62 @@
+"""The contestants of `scripts/bench many` train the same networks."""
+
+import shutil
+
+import numpy as np
+import pytest
+from benchmarks.many import large, table
+from benchmarks.many.case import case
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Nine networks, more than the lanes of a vector; 200 rows in batches of 32, the last of 8."""
+    return case(4, 32, 2, members=9)
+
+
+@pytest.fixture(scope="module")
+def reference(start):
+    return start.losses(table.CONTESTANTS["vmap of a textbook loop"].make(start)())
+
+
+def test_the_losses_of_a_case(start):
+    losses = start.losses(start.layers)
+    (w1, b1), (w2, b2), (w3, b3) = ((w[-1], b[-1]) for w, b in start.layers)
+    errors = [
+        w3 @ np.tanh(w2 @ np.tanh(w1 @ x + b1) + b2) + b3 - y
+        for x, y in zip(start.x, start.y, strict=True)
+    ]
+    np.testing.assert_allclose(losses[-1], np.mean(np.square(errors)) / 2, rtol=1e-5)
+    assert start.steps == 14
+    assert start.first(3, part=2).visits.shape == (1, 200)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name.startswith("C loop") else pytest.mark.slow)
+        for name in table.CONTESTANTS
+    ],
+)
+def test_a_contestant_trains_the_same_networks(start, reference, name):
+    contestant = table.CONTESTANTS[name]
+    for module in contestant.needs:
+        pytest.importorskip(module)
+    if name.startswith("C loop") and shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    given = start
+    if name in ("fit_many", "loop of fit") or name.startswith("scikit"):  # orders of their own
+        given = start._replace(order=None)
+        reference = given.losses(table.CONTESTANTS["vmap of a textbook loop"].make(given)())
+    found = given.losses(contestant.make(given)())
+    assert np.all(found < 0.999 * start.losses(start.layers))
+    np.testing.assert_allclose(found, reference, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_call_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.syspath_prepend(".")
+    found = large._asked(large.Work(8, "1-4-1", 40, 10, 2, loop=2, cores=1))
+    assert found.keys() == {"cold", "warm", "rise", "loop"}
+    assert 0 < found["warm"] < found["cold"]
+    assert found["rise"] > 0
