@@ -19,6 +19,7 @@ from jnn.many.numbers import Varied, knobs_of, varied
 from jnn.many.parts import Part, columns
 from jnn.many.result import Fits
 from jnn.many.resuming import Keeper
+from jnn.many.rungs import Rungs
 from jnn.params import sizes
 from jnn.precision import wide
 from jnn.training import progress as bars, steps
@@ -43,7 +44,7 @@ def fit_many(
     learning_rate: Thing = None,
     plateau: Plateau | None = None,
     clip_norm: Thing = None,
-    epochs: int = 100,
+    epochs: int | Rungs = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
     key: Array | None = None,
@@ -97,9 +98,10 @@ def fit_many(
         plateau=plateau, clip_norm=clip_norm, patience=patience, stop=stop,
     )  # fmt: skip
     keys = keys_of(key, count)
+    rungs = epochs if isinstance(epochs, Rungs) else Rungs(epochs)  # those of `halving`
     plans = [
         Plan(
-            metrics=metrics, watch=watch, optimizer=optimizer, epochs=epochs,
+            metrics=metrics, watch=watch, optimizer=optimizer, epochs=rungs.epochs,
             batch_size=batch_size, shuffle=shuffle, key=keys[0], method=check_method(backprop),
             checkpoint=checkpoint, progress=progress, **numbers,
         )
@@ -107,7 +109,7 @@ def fit_many(
     ]  # fmt: skip
     plan = plans[1]  # where a rate of dropout is above 0, dropout is in the program
     with interruptible() as interrupt:
-        runs = _begun(plan, alike, data, validation, keys, options, interrupt)
+        runs = _begun(plan, alike, data, validation, keys, options, rungs, interrupt)
         result = _trained(runs, alike, options)
     _warn_of_divergence(result)
     return result
@@ -120,6 +122,7 @@ def _begun(
     validation: Thing,
     keys: list[Any],
     options: Varied,
+    rungs: Rungs,
     interrupt: Interrupt,
 ) -> Runs:
     """The runs before their first epoch, everything checked."""
@@ -133,7 +136,7 @@ def _begun(
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
     parts = [_part(plan, one, knobs, rows, own, len(alike)) for one in alike]
-    return Runs(plan, parts, rows, keys, own, interrupt)
+    return Runs(plan, parts, rows, keys, own, rungs, interrupt)
 
 
 def _part(

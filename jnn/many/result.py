@@ -116,6 +116,43 @@ class Fits:
                 columns[f"least_{name}"] = self._least(name)
         return columns
 
+    def by(self, *names: str) -> dict[str, np.ndarray]:
+        """The table by options that members share: means and standard deviations over the others.
+
+        `by("member")` of a cross-validation has a row for each member, over folds;
+        `by("learning_rate")` of a sweep a row for each rate, over seeds.
+
+        Args:
+          names: of `numbers`.
+        Returns:
+          Columns, a row for each combination of values that occurs, in ascending order: the names
+          and the other options that are the same in each row, `members`, how many they are, and
+          mean_… and std_… of the other columns of `table`.
+        Raises:
+          ValueError: no names, or no option of that name differs between members.
+        """
+        unknown = [name for name in names if name not in self.numbers]
+        if unknown or not names:
+            raise ValueError(
+                f"by takes names of options that differ between members, "
+                f"{', '.join(self.numbers) or 'none here'}; got {', '.join(map(repr, names))}"
+            )
+        levels = [np.unique(self.numbers[name], return_inverse=True)[1] for name in names]
+        _, first, row = np.unique(levels, axis=1, return_index=True, return_inverse=True)
+        row = row.ravel()
+        count = np.bincount(row)
+        options, measured = {}, {}
+        for name, column in self.table().items():
+            if name in self.numbers:
+                if np.array_equal(column, column[first][row]):
+                    options[name] = column[first]
+            elif column.dtype.kind in "iuf":
+                with np.errstate(invalid="ignore"):  # the loss of one that diverged
+                    mean = np.bincount(row, column) / count
+                    square = np.bincount(row, (column - mean[row]) ** 2) / count
+                measured |= {f"mean_{name}": mean, f"std_{name}": np.sqrt(square)}
+        return options | {"members": count} | measured
+
     @meant
     def predict(self, x: Data) -> Prediction:
         """The mean of what the members say, and their standard deviation.

@@ -48,6 +48,7 @@ GROUPS = {
     "many": Group("benchmarks.many.table", ("peers",), ("seconds",)),
     "cold": Group("benchmarks.cold", ("peers",)),
     "estimators": Group("benchmarks.estimators.table", ("examples",)),
+    "cross_validation": Group("benchmarks.crossvalidation.table", ("examples",)),
 }
 
 

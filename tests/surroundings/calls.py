@@ -174,6 +174,10 @@ OF_PARAMS: dict[str, Call] = {
         ),
     ),
     "fit_many, two structures and a checkpoint": Call("plain", lambda p: _several(p)),
+    "cross_validate": Call("plain", lambda p: _folds(p).by("member")),
+    "halving": Call(
+        "plain", lambda p: jnn.halving(_three(p), (X, Y), epochs=4, progress=False).params
+    ),
     "solve_readout": Call("plain", lambda p: jnn.solve_readout(p, (X, Y), l2=0.1)),
     "lsuv": Call("residual", lambda p: jnn.lsuv(p, X)),
     "penalties.value": Call(
@@ -210,11 +214,33 @@ OF_PARAMS: dict[str, Call] = {
 }
 
 
+def _three(params):
+    return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, leaf]), params)
+
+
+def _folds(params):
+    return jnn.cross_validate(
+        _three(params),
+        (X, Y),
+        3,
+        standardize="xy",
+        penalty=jnn.penalties.l2(np.array([0.0, 0.1, 0.2])),
+        epochs=2,
+        batch_size=5,
+        progress=False,
+    )
+
+
 def _many(params, **options):
-    members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, leaf]), params)
     rates = np.array([1e-3, 2e-3, 4e-3])
     return jnn.fit_many(
-        members, (X, Y), learning_rate=rates, epochs=2, batch_size=5, progress=False, **options
+        _three(params),
+        (X, Y),
+        learning_rate=rates,
+        epochs=2,
+        batch_size=5,
+        progress=False,
+        **options,
     )
 
 
@@ -405,6 +431,8 @@ WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
     "data.split": lambda: jnn.data.split(
         [X, jnp.asarray(LABELS)], (0.5, 0.5), jax.random.key(0), stratify=LABELS
     ),
+    "data.folds": lambda: jnn.data.folds(N, 3, jax.random.key(0), stratify=LABELS),
+    "grid": lambda: jnn.grid(learning_rate=[0.1, 0.2], seed=range(3)),
     "data.host_generator": lambda: jnn.data.host_generator(jax.random.key(0)).random(3),
     "data, problems": lambda: [
         jnn.data.ripple(jax.random.key(0), 5), jnn.data.ten_features(jax.random.key(0), 5),
