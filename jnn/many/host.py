@@ -85,7 +85,7 @@ class Runs:
                     bar.update(count)
                 rate = count / max(self.clock.seconds() - before, 1e-6)
                 chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
-                if look():
+                if look() and self.done < self.plan.epochs:
                     self.ended = "progress"
                     break
         self.clock.stop()

@@ -178,4 +178,6 @@ def of_members(found: Any, index: Any) -> Any:
     """Of `together`: of one member, or of several where the index is of several."""
     if isinstance(found, list):
         return found[index] if np.ndim(index) == 0 else [found[i] for i in index]
+    if isinstance(found, dict):  # whose order jax.tree.map would change
+        return {name: column[index] for name, column in found.items()}
     return one_of(found, index)
