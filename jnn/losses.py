@@ -44,6 +44,18 @@ class Loss(NamedTuple):
     scale: float | None  # s where ℓ = s/2 (ŷ − y)²; None: not a square
     measured: "Loss | None"  # what validation takes in its place; None: itself
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by how it is made: functions of functions do not pickle themselves.
+
+        >>> import pickle
+        >>> loss = smoothed("cross_entropy", 0.1)
+        >>> pickle.loads(pickle.dumps(loss)) is loss
+        True
+        """
+        names = [name for name, loss in LOSSES.items() if loss is self]
+        made = (resolve, (names[0],)) if names else getattr(self.each, "made", None)
+        return made or (Loss, tuple(self))
+
 
 LossLike: TypeAlias = str | Loss | Callable[..., Any]
 
@@ -189,6 +201,7 @@ def _smoothed(plain: Loss, amount: float) -> Loss:
         return (1 - ε) * plain.each(prediction, target) + ε * plain.each(prediction, uniform)
 
     each.__qualname__ = f"smoothed({name_of(plain)}, {ε})"
+    vars(each)["made"] = (smoothed, (plain, ε))
     return plain._replace(each=each, measured=plain)
 
 
@@ -213,6 +226,7 @@ def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
         lambda p, y: (y - p) * (jnp.where(y > p, q, 0.0) + jnp.where(y < p, q - 1, 0.0))
     )
     loss.each.__qualname__ = f"quantile({q})"
+    vars(loss.each)["made"] = (quantile, (q,))
     return loss
 
 

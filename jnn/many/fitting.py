@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jnn import callers, checks
+from jnn import checks
 from jnn.checks import Thing
 from jnn.interrupts import interruptible
 from jnn.losses import LossLike
@@ -18,6 +18,7 @@ from jnn.many.host import Runs
 from jnn.many.members import begun, keys_of, networks, stacked
 from jnn.many.numbers import Varied, knobs_of, varied
 from jnn.many.result import Fits
+from jnn.many.workers import over_workers
 from jnn.params import Params
 from jnn.precision import wide
 from jnn.structure import check_params
@@ -30,6 +31,7 @@ from jnn.triangular.method import Method, check_method
 
 
 @meant
+@over_workers
 def fit_many(
     members: Thing,
     data: Thing,
@@ -52,6 +54,8 @@ def fit_many(
     stop: Stop | None = None,
     backprop: str | Method = "auto",
     progress: bool | None = None,
+    checkpoint: Thing = None,
+    executor: Thing = None,
 ) -> Fits:
     """Train M networks of one structure; member m becomes what `fit(member m, …)` would make of it.
 
@@ -70,9 +74,16 @@ def fit_many(
       key: of shuffling, dropout and the validation split: one key, and all members see the same,
         or M keys. None is `jax.random.key(0)`.
       progress: True shows a bar, None does where somebody looks; no function.
+      executor: of `concurrent.futures`, as that of Dask (`client.get_executor()`) and mpi4py
+        (`MPIPoolExecutor()`), or None. Its workers train slices of the members, whole groups, to
+        the same bits. What they are told is pickled. Processes must be started by "spawn", since
+        JAX does not survive a fork; best is one for each core.
+      checkpoint: the directory where slices that an executor's workers have finished are kept: the
+        same call runs only what is missing there.
     Raises:
       ValueError: as `fit`, or an array has another length than M.
-      TypeError: as `fit`, or data are a stream.
+      TypeError: as `fit`, or data are a stream, or an executor's worker cannot be told an argument.
+      RuntimeError: workers of an executor failed; finished slices are kept.
     Warns:
       RuntimeWarning: members diverged; it says how many, and the first of them.
 
@@ -82,9 +93,20 @@ def fit_many(
     >>> fits = fit_many(members, (x, x**2), learning_rate=[0.01, 0.02, 0.03], epochs=5)
     >>> fits.history["loss"].shape, len(fits[1:])
     ((3, 5), 2)
+
+    On processes, in a program whose file begins its work below `if __name__ == "__main__":`
+
+    >>> from concurrent.futures import ProcessPoolExecutor
+    >>> from multiprocessing import get_context
+    >>> with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+    ...     options = {"learning_rate": [0.01, 0.02, 0.03], "epochs": 5, "executor": executor}
+    ...     again = fit_many(members, (x, x**2), **options)
+    >>> np.array_equal(again.history["loss"], fits.history["loss"])
+    True
     """
+    del executor, checkpoint  # with which each worker makes this call for its slice
     members, count = stacked(members)
-    first = jax.tree.map(lambda leaf: leaf[0], members)
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), members)
     options = varied(
         count,
         learning_rate=learning_rate, penalty=penalty, dropout_rate=dropout_rate, patience=patience,
@@ -114,7 +136,7 @@ def fit_many(
         with bars.bar(epochs, progress) as bar:
             runs.train(bar)
     result = _result(runs, plan, first, options)
-    _warn_of_divergence(result)
+    result.warn_of_divergence()
     return result
 
 
@@ -155,14 +177,3 @@ def _result(runs: Runs, plan: Plan, first: Params, options: Varied) -> Fits:
         restores_best=at_best,
         optimizer_state=optimizer,
     )
-
-
-def _warn_of_divergence(fits: Fits) -> None:
-    diverged = np.flatnonzero(fits.stopped == "diverged")
-    if len(diverged):
-        first = diverged[0]
-        callers.warn(
-            f"{len(diverged)} of {len(fits)} members diverged, the first of them member {first} in "
-            f"epoch {fits.epochs[first]}: they keep their last finite parameters; try smaller "
-            "learning rates, or clip_norm"
-        )

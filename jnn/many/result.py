@@ -1,19 +1,26 @@
 """The result of `fit_many`: a `Fit` for each member, as arrays with one entry for each."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from jnn import callers
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
 from jnn.params import Params
 from jnn.training.result import STOPPED, Fit
 from jnn.triangular import network
 from jnn.triangular.inputs import check_rows
+
+# fields with an entry for each member
+_OF_MEMBERS = ("params", "last_params", "best_params", "best_epoch", "epochs", "history", "stopped",
+               "numbers", "optimizer_state")  # fmt: skip
 
 
 class Prediction(NamedTuple):
@@ -61,9 +68,9 @@ class Fits:
         def part(tree: Any) -> Any:
             return jax.tree.map(lambda leaf: leaf[chosen], tree)
 
-        several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
-                   "stopped", "numbers", "optimizer_state")  # fmt: skip
-        return dataclasses.replace(self, **{name: part(getattr(self, name)) for name in several})
+        return dataclasses.replace(
+            self, **{name: part(getattr(self, name)) for name in _OF_MEMBERS}
+        )
 
     def _fit(self, i: int) -> Fit:
         def one(tree: Any) -> Any:
@@ -117,6 +124,17 @@ class Fits:
         outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
 
+    def warn_of_divergence(self) -> None:
+        """Say how many diverged, and which is the first, in the name of whoever called."""
+        diverged = np.flatnonzero(self.stopped == "diverged")
+        if len(diverged):
+            first = diverged[0]
+            callers.warn(
+                f"{len(diverged)} of {len(self)} members diverged, the first of them member "
+                f"{first} in epoch {self.epochs[first]}: they keep their last finite parameters; "
+                "try smaller learning rates, or clip_norm"
+            )
+
     def _least(self, name: str) -> np.ndarray:
         if name not in self.history:
             raise ValueError(f"no {name!r} was recorded, but {', '.join(self.history)}")
@@ -139,3 +157,39 @@ class Fits:
         for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
             if reason != "epochs":
                 yield f"{count} stopped: {STOPPED[str(reason)]}"
+
+
+def joined(parts: Sequence[Fits], seconds: float) -> Fits:
+    """One result of the results of slices, in their order.
+
+    Args:
+      parts: at least one.
+      seconds: how long all of them took together.
+    """
+    epochs = max(int(part.epochs.max(initial=0)) for part in parts)
+
+    def together(*leaves: Any) -> Any:
+        whole = np.concatenate([np.asarray(leaf) for leaf in leaves])
+        return jnp.asarray(whole) if isinstance(leaves[0], Array) else whole
+
+    def filled(part: Fits) -> dict[str, np.ndarray]:
+        missing = epochs - int(part.epochs.max(initial=0))
+        return {
+            name: np.pad(
+                column,
+                [(0, 0), (0, missing), *[(0, 0)] * (column.ndim - 2)],
+                constant_values=np.nan,
+            )
+            for name, column in part.history.items()
+        }
+
+    trees = [
+        {name: getattr(part, name) for name in _OF_MEMBERS} | {"history": filled(part)}
+        for part in parts
+    ]
+    return dataclasses.replace(
+        parts[0],
+        **jax.tree.map(together, *trees),
+        compile_seconds=max(part.compile_seconds for part in parts),
+        run_seconds=seconds,
+    )
