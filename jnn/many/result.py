@@ -159,10 +159,11 @@ class Fits:
                 yield f"{count} stopped: {STOPPED[str(reason)]}"
 
 
-def joined(parts: Sequence[Fits], seconds: float) -> Fits:
+def joined(none: Fits, parts: Sequence[Fits], seconds: float) -> Fits:
     """One result of the results of slices, in their order.
 
     Args:
+      none: what no epochs make of all members.
       parts: at least one.
       seconds: how long all of them took together.
     """
@@ -187,9 +188,12 @@ def joined(parts: Sequence[Fits], seconds: float) -> Fits:
         {name: getattr(part, name) for name in _OF_MEMBERS} | {"history": filled(part)}
         for part in parts
     ]
+    found = jax.tree.map(together, *trees)
+    for name in ("history", "numbers"):  # which a tree has in the order of the alphabet
+        found[name] = {key: found[name][key] for key in getattr(none, name)}
     return dataclasses.replace(
-        parts[0],
-        **jax.tree.map(together, *trees),
+        none,
+        **found,
         compile_seconds=max(part.compile_seconds for part in parts),
         run_seconds=seconds,
     )

@@ -84,7 +84,7 @@ def _slice_by_slice(
             for future in futures:
                 future.cancel()
     _check_finished(slices, results, kept)
-    fits = joined(results, time.perf_counter() - began)
+    fits = joined(none, results, time.perf_counter() - began)
     fits.warn_of_divergence()
     return fits
 

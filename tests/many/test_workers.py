@@ -50,7 +50,8 @@ def drawn(count=M, sizes=(1, 6, 6, 1), **options):
 
 
 def assert_same(a, b):
-    """All but the seconds, to the bit."""
+    """All but the seconds, to the bit, columns in the same order."""
+    assert list(a.table()) == list(b.table())
     for name in ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
                  "stopped", "numbers", "optimizer_state", "restores_best"):  # fmt: skip
         one, other = getattr(a, name), getattr(b, name)
