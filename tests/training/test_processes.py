@@ -1,0 +1,140 @@
+"""`fit` on a mesh of several devices, and of several processes over loopback: as on one device.
+
+Devices and processes are counted once in a process, so that the runs are in ones of their own, of
+this file.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jnn
+
+ROOT = Path(__file__).parents[2]
+N = 48
+X = np.linspace(0.1, 3, N)[:, None]
+Y = np.log(X)
+WEIGHTS = 1.0 + np.arange(N) % 3
+HELD = (X[::5] + 0.01, np.log(X[::5] + 0.01))
+
+
+def start():
+    return jnn.init_network_params([1, 6, 6, 1], jax.random.key(0), dtype=jnp.float64)
+
+
+# ---- what every run is told; `batches` are a stream's ----
+
+
+def own_batches(rank, of):
+    """Of each batch of eight rows those of one process, one after the other."""
+    width = 8 // of
+
+    def batches(epoch):
+        for first in range(0, N, 8):
+            mine = slice(first + rank * width, first + (rank + 1) * width)
+            yield X[mine], Y[mine], WEIGHTS[mine]
+
+    return jnn.Stream(batches, mean_weight=WEIGHTS.mean())
+
+
+# by how data are passed: of the mesh (None without) and this process's place
+WAYS = {
+    "arrays": lambda mesh, rank, of: (X, Y, WEIGHTS),
+    "spread": lambda mesh, rank, of: (X, Y, WEIGHTS) if mesh is None else spread(mesh, rank, of),
+    "stream": lambda mesh, rank, of: own_batches(rank, of),
+}
+OPTIONS = {
+    "plain": {},
+    "all rows": {"batch_size": N, "optimizer": "lbfgs", "epochs": 4},
+    "odd batches": {"batch_size": 7, "shuffle": False},
+    "rules": {
+        "validation": HELD,
+        "patience": 3,
+        "metrics": ["r2"],
+        "watch": "state_std",
+        "plateau": jnn.Plateau(patience=1),
+        "clip_norm": 0.5,
+    },
+    "dropout": {"dropout_rate": 0.3, "penalty": jnn.penalties.l2(0.01)},
+}
+ON_STREAMS = ("plain", "rules", "dropout")
+
+
+def spread(mesh, rank, of):
+    """A global array of this process's rows alone."""
+    place = NamedSharding(mesh, PartitionSpec("rows"))
+    mine = slice(rank * N // of, (rank + 1) * N // of)
+    return tuple(
+        jax.make_array_from_process_local_data(place, a[mine]) for a in (X, Y, WEIGHTS)
+    )
+
+
+def run(way, name, mesh=None, rank=0, of=1, **more):
+    options = {"epochs": 6, "progress": False, **OPTIONS[name], **more}
+    return jnn.fit(start(), WAYS[way](mesh, rank, of), mesh=mesh, **options)
+
+
+def numbers(fit):
+    """What must agree, as plain arrays."""
+    leaves = jax.tree.leaves((fit.params, fit.last_params, fit.best_params))
+    return [*map(np.asarray, leaves), *fit.history.values(), fit.best_epoch]
+
+
+def cases():
+    for way in WAYS:
+        for name in OPTIONS:
+            if way != "stream" or name in ON_STREAMS:
+                yield way, name
+
+
+def check_all(mesh, rank=0, of=1):
+    """Every case on the mesh as on one device; those that fail are named."""
+    for way, name in cases():
+        try:
+            found, expected = run(way, name, mesh, rank, of), run(way, name)
+            assert (found.epochs, found.stopped) == (expected.epochs, expected.stopped)
+            for a, b in zip(numbers(found), numbers(expected), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+        except Exception as error:  # noqa: BLE001
+            print(rank, way, name, type(error).__name__, str(error)[:500], flush=True)
+
+
+# ---- as a program ----
+
+
+def eight_devices():
+    """Automatic and explicit axes, one or two."""
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        check_all(jax.make_mesh((8,), ("rows",), axis_types=(kind,)))
+    check_all(jax.make_mesh((4, 2), ("rows", "more"), axis_types=(AxisType.Auto,) * 2))
+    print("done")
+
+
+def two_processes(rank, port, job, *arguments):
+    """This process's part of a job."""
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(rank))
+    mesh = jax.make_mesh((jax.device_count(),), ("rows",), axis_types=(AxisType.Auto,))
+    JOBS[job](mesh, int(rank), *arguments)
+    print("done")
+
+
+JOBS = {"all": lambda mesh, rank: check_all(mesh, rank, 2)}
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    if sys.argv[1] == "eight":
+        eight_devices()
+    else:
+        two_processes(*sys.argv[1:])
