@@ -38,8 +38,7 @@ def is_spread(data: Thing, mesh: Mesh | None) -> bool:
 
 def _rows_axis(a: Array) -> Any:
     """The name of the axis that its rows are spread along, or None."""
-    spec = a.sharding.spec if isinstance(a.sharding, NamedSharding) else ()
-    first = spec[0] if len(spec) else None
+    first, *_ = (*a.sharding.spec, None) if isinstance(a.sharding, NamedSharding) else (None,)
     return first[0] if isinstance(first, tuple) and len(first) == 1 else first
 
 

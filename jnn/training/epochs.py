@@ -28,10 +28,9 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     """Epochs over rows in memory, as many a chunk as take about `_LOOK_SECONDS`."""
     n = len(data.x)
     if run.plan.takes_weights:
-        data, validation = (
-            rows if rows is None or isinstance(rows.x, Array) else filled_up(rows, weights=held)
-            for rows, held in ((data, False), (validation, True))
-        )
+        data = data if isinstance(data.x, Array) else filled_up(data)
+        if validation is not None and not isinstance(validation.x, Array):
+            validation = filled_up(validation, weights=True)
     size = run.settings.size or n
     length = Length(filled=len(data.x) > n, even=n % size == 0)
     run.first = data
@@ -71,7 +70,8 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
             following = next_count(run.done + count, chunk)
             # while the device is busy
             order = orders.draw(following)
-            if following:  # the first chunk takes them along; nobody else has a view of them
+            # the first chunk takes them along; nobody else has a view of them
+            if following and run.plan.mesh is None:
                 rows = jax.device_put(rows)
             epoch, history = int(run.state.epoch), np.asarray(history)
             rate = count / max(run.clock.seconds() - before, 1e-6)

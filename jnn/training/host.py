@@ -6,7 +6,7 @@ a generator that is carried, too.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -132,16 +132,17 @@ class Run:
             last = dict(zip(self.names, self.history[-1][-1], strict=True))
             shown = [name for name in ("loss", "validation_loss") if name in last]
             bar.set_postfix({name: f"{last[name]:.4g}" for name in shown})
-        asked = self._progress_asks() if self.plan.callback else False
+        asked = self._callback_asks(self.plan.callback) if self.plan.callback else False
         if self.done < self.plan.epochs:
             if asked:
                 self.stopped = self.stopped or "progress"
             self.stop_early()
         self.write(self.state)
 
-    def _progress_asks(self) -> bool:
+    def _callback_asks(self, callback: Callable[..., Any]) -> bool:
+        """Whether the progress function, called by the first process alone, asks for an end."""
         result = self.result()
-        answer = self.plan.callback(result) if processes.is_first(self.plan.mesh) else None
+        answer = callback(result) if processes.is_first(self.plan.mesh) else None
         asked = isinstance(answer, (bool, np.bool_)) and bool(answer)
         return bool(processes.of_first(self.plan.mesh, asked))
 

@@ -13,6 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnn import meshes
+from jnn.checks import Real
 from jnn.data.rows import Rows
 
 
@@ -30,7 +31,7 @@ def is_first(mesh: Mesh | None) -> bool:
     return not several(mesh) or jax.process_index() == 0
 
 
-def of_all(mesh: Mesh | None, *numbers: float) -> np.ndarray:
+def of_all(mesh: Mesh | None, *numbers: Real) -> np.ndarray:
     """The numbers that each process says, (processes, numbers).
 
     >>> of_all(None, 1, 2)

@@ -4,11 +4,13 @@ Devices and processes are counted once in a process, so that the runs are in one
 this file.
 """
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -129,7 +131,79 @@ def two_processes(rank, port, job, *arguments):
     print("done")
 
 
-JOBS = {"all": lambda mesh, rank: check_all(mesh, rank, 2)}
+def told(fit):
+    print(json.dumps([fit.epochs, fit.stopped]), flush=True)
+
+
+def time_limit(mesh, rank):
+    """The second process alone has one."""
+    stop = jnn.Stop(seconds=1 if rank else 1000)
+    told(run("arrays", "plain", mesh, rank, 2, epochs=10**6, stop=stop))
+
+
+def interrupt(mesh, rank):
+    """Ctrl-C in the second process alone."""
+    if rank:
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    told(run("arrays", "plain", mesh, rank, 2, epochs=10**6))
+
+
+def interrupt_stream(mesh, rank):
+    """The same, within a stream whose epoch never ends."""
+    if rank:
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def batches(epoch):
+        while True:
+            yield X[:8], Y[:8]
+
+    told(jnn.fit(start(), batches, mesh=mesh, epochs=3, progress=False))
+
+
+def progress(mesh, rank):
+    """A function that is called at the first process, and ends both."""
+    calls = []
+
+    def asks(fit):
+        calls.append(fit.epochs)
+        return fit.epochs >= 5
+
+    fit = run("arrays", "plain", mesh, rank, 2, epochs=10**6, progress=asks)
+    assert bool(calls) == (rank == 0)
+    told(fit)
+
+
+def checkpoint(mesh, rank, folder):
+    """Half of a run; and its second half by two processes again."""
+    told(run("arrays", "rules", mesh, rank, 2, epochs=3, checkpoint=folder))
+
+
+def killed(mesh, rank, folder, after, who):
+    """One process is killed; the other says which."""
+    if rank == int(who):
+        threading.Timer(float(after), os.kill, (os.getpid(), signal.SIGKILL)).start()
+    where = jnn.Checkpoint(folder, every_epochs=50)
+    run("arrays", "plain", mesh, rank, 2, epochs=10**6, checkpoint=where)
+
+
+def uneven(mesh, rank):
+    """Streams that give different numbers of batches."""
+    def batches(epoch):
+        return [(X[:4], Y[:4])] * (3 + rank)
+
+    jnn.fit(start(), batches, mesh=mesh, epochs=2, progress=False)
+
+
+JOBS = {
+    "all": lambda mesh, rank: check_all(mesh, rank, 2),
+    "time limit": time_limit,
+    "interrupt": interrupt,
+    "interrupt, stream": interrupt_stream,
+    "progress": progress,
+    "checkpoint": checkpoint,
+    "killed": killed,
+    "uneven": uneven,
+}
 
 
 if __name__ == "__main__":
