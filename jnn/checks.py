@@ -28,6 +28,7 @@ Data: TypeAlias = Any  # numbers in whatever holds them: arrays, nested lists, d
 Tree: TypeAlias = Any  # a pytree of arrays
 Thing: TypeAlias = Any  # an argument before it was checked
 Real: TypeAlias = float | int
+Reals: TypeAlias = Any  # one number, or an array of them, one for each of many networks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,6 +107,20 @@ def number(
         finite = [] if any(limit < math.inf for limit in (below, most)) else ["finite"]
         raise ValueError(_sentence(name, value, " and ".join(finite + bounds), meaning))
     return real
+
+
+def numbers(name: str, value: Thing, **limits: Any) -> Any:
+    """The value as `number` takes it, or an array (M,) of such, one for each member of `fit_many`.
+
+    >>> numbers("strength", np.array([0.5, 1.0]), least=0)
+    array([0.5, 1. ])
+    """
+    if not (isinstance(value, (np.ndarray, Array)) and np.ndim(value) == 1 and len(value)):
+        return number(name, value, **limits)
+    column = np.asarray(value)
+    for one in column.tolist():
+        number(name, one, **limits)
+    return column
 
 
 def is_number(value: Thing) -> bool:

@@ -16,7 +16,7 @@ import optax
 from jax import Array
 
 from jnn import checks
-from jnn.checks import Real, Thing
+from jnn.checks import Real, Reals, Thing
 from jnn.precision import wide
 
 Each: TypeAlias = Callable[[Array, Array], Array]
@@ -43,6 +43,7 @@ class Loss(NamedTuple):
     chance: Callable[[int], float] | None  # y of knowing nothing, by n_N, where ℓ is linear in y
     scale: float | None  # s where ℓ = s/2 (ŷ − y)²; None: not a square
     measured: "Loss | None"  # what validation takes in its place; None: itself
+    smoothing: Any  # ε where it is `smoothed` of `measured`, else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by how it is made: functions of functions do not pickle themselves.
@@ -53,8 +54,11 @@ class Loss(NamedTuple):
         True
         """
         names = [name for name, loss in LOSSES.items() if loss is self]
-        made = (resolve, (names[0],)) if names else getattr(self.each, "made", None)
-        return made or (Loss, tuple(self))
+        if names:
+            return resolve, (names[0],)
+        if self.smoothing is not None:
+            return smoothed, (self.measured, self.smoothing)
+        return getattr(self.each, "made", (Loss, tuple(self)))
 
 
 LossLike: TypeAlias = str | Loss | Callable[..., Any]
@@ -74,7 +78,7 @@ def _of_difference(
     each: Each, scale: float | None = None, finish: Callable[[Array], Array] = _mean
 ) -> Loss:
     """A loss of ŷ − y, for any numbers."""
-    return Loss(each, finish, None, None, False, None, scale, None)
+    return Loss(each, finish, None, None, False, None, scale, None, None)
 
 
 def _cross_entropy(logits: Array, target: Array) -> Array:
@@ -124,19 +128,19 @@ LOSSES: dict[str, Loss] = {
     "huber": _of_difference(lambda p, y: optax.losses.huber_loss(p, y)),
     "log_cosh": _of_difference(lambda p, y: optax.losses.log_cosh(p, y)),
     # of logits: the network ends in the identity, and `jnn.probabilities` says what it means
-    "cross_entropy": Loss(_cross_entropy, _mean, "logits", _ROWS, True, _uniform, None, None),
+    "cross_entropy": Loss(_cross_entropy, _mean, "logits", _ROWS, True, _uniform, None, None, None),
     "binary_cross_entropy": Loss(
         lambda p, y: optax.losses.sigmoid_binary_cross_entropy(p, y),
-        _mean, "logits", _UNIT, False, _half, None, None
+        _mean, "logits", _UNIT, False, _half, None, None, None
     ),
     # of probabilities: the network ends in softmax or sigmoid
-    "log_loss": Loss(_log_loss, _mean, "a distribution", _ROWS, True, _uniform, None, None),
+    "log_loss": Loss(_log_loss, _mean, "a distribution", _ROWS, True, _uniform, None, None, None),
     "binary_log_loss": Loss(
-        _binary_log_loss, _mean, "probabilities", _UNIT, False, _half, None, None
+        _binary_log_loss, _mean, "probabilities", _UNIT, False, _half, None, None, None
     ),
     # −log likelihood of a count y at rate exp ŷ, up to log y!
     "poisson": Loss(
-        lambda p, y: jnp.exp(p) - y * p, _mean, "log rates", _COUNTS, False, None, None, None
+        lambda p, y: jnp.exp(p) - y * p, _mean, "log rates", _COUNTS, False, None, None, None, None
     ),
 }  # fmt: skip
 
@@ -158,10 +162,10 @@ def resolve(loss: LossLike) -> Loss:
     if isinstance(loss, str):
         return LOSSES[checks.known("loss", loss, LOSSES, otherwise="a function of one example")]
     each = checks.function("loss", loss, "a name or a function of (prediction, target)")
-    return Loss(each, _mean, None, None, True, None, None, None)
+    return Loss(each, _mean, None, None, True, None, None, None, None)
 
 
-def smoothed(loss: str | Loss, amount: Real) -> Loss:
+def smoothed(loss: str | Loss, amount: Reals) -> Loss:
     """Label smoothing: the loss against y (1 − ε) + ε / K, with K = 2 for binary losses.
 
     These losses are linear in y, so it is (1 − ε) ℓ(ŷ, y) + ε ℓ(ŷ, 1/K), for labels and rows alike;
@@ -169,7 +173,7 @@ def smoothed(loss: str | Loss, amount: Real) -> Loss:
 
     Args:
       loss: "cross_entropy" or another of probabilities, by name or from `resolve`.
-      amount: ε, 0 ≤ ε < 1; 0 is the loss itself.
+      amount: ε, 0 ≤ ε < 1; 0 is the loss itself. For `fit_many` an array (M,), one for each member.
     Raises:
       ValueError: a loss whose targets are not probabilities, or an amount out of range.
       TypeError: the amount is not a number.
@@ -187,12 +191,30 @@ def smoothed(loss: str | Loss, amount: Real) -> Loss:
             f"label smoothing is for {', '.join(able)}, whose targets are probabilities; "
             f"got {loss!r}"
         )
-    ε = checks.number("label smoothing", amount, least=0, below=1)
+    ε = checks.numbers("label smoothing", amount, least=0, below=1)
+    if np.ndim(ε):
+        return with_smoothing(plain, ε)
     return _smoothed(plain, ε) if ε else plain
 
 
 @lru_cache(maxsize=128)
 def _smoothed(plain: Loss, amount: float) -> Loss:
+    """The same object for the same amount."""
+    return with_smoothing(plain, amount)
+
+
+def plain(loss: LossLike) -> LossLike:
+    """The loss without smoothing, which a program takes as a number.
+
+    >>> plain(smoothed("cross_entropy", 0.1)) is LOSSES["cross_entropy"]
+    True
+    """
+    smooth = isinstance(loss, Loss) and loss.smoothing is not None and loss.measured
+    return smooth or loss
+
+
+def with_smoothing(plain: Loss, amount: Any) -> Loss:
+    """`smoothed`, of an amount that a program takes as a number."""
     ε = amount
     chance = plain.chance or _half
 
@@ -201,8 +223,7 @@ def _smoothed(plain: Loss, amount: float) -> Loss:
         return (1 - ε) * plain.each(prediction, target) + ε * plain.each(prediction, uniform)
 
     each.__qualname__ = f"smoothed({name_of(plain)}, {ε})"
-    vars(each)["made"] = (smoothed, (plain, ε))
-    return plain._replace(each=each, measured=plain)
+    return plain._replace(each=each, measured=plain, smoothing=ε)
 
 
 def quantile(q: Real) -> Loss:

@@ -129,8 +129,8 @@ got float32 of shape (1, 1, 1)
     if penalty is None:
         return
     if isinstance(penalty, Penalty):
-        _strength("l1", penalty.l1)
-        _strength("l2", penalty.l2)
+        checks.number("l1", penalty.l1, least=0)
+        checks.number("l2", penalty.l2, least=0)
         return
     allowed = "None, l2(strength) or the like, or a function of params"
     checks.function("penalty", penalty, allowed)
@@ -153,13 +153,4 @@ got float32 of shape (1, 1, 1)
 
 def _strengths(name: str, value: Thing) -> Any:
     """One strength, or an array of them."""
-    if not isinstance(value, (np.ndarray, Array)) or value.ndim == 0:
-        return _strength(name, value)
-    value = np.asarray(value)
-    for extreme in (value.min(initial=0), value.max(initial=0)):
-        _strength(name, extreme.item())
-    return value
-
-
-def _strength(name: str, value: Thing) -> float:
-    return checks.number(name, value, least=0)
+    return checks.numbers(name, value, least=0)

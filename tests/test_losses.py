@@ -300,7 +300,7 @@ def test_a_smoothed_loss_is_measured_by_the_plain_one(name):
     loss = losses.smoothed(name, 0.1)
     assert loss.measured is plain
     assert plain.measured is None
-    assert loss._replace(each=plain.each, measured=None) == plain
+    assert loss._replace(each=plain.each, measured=None, smoothing=None) == plain
 
 
 @pytest.mark.parametrize("name", SMOOTHABLE)
@@ -341,7 +341,7 @@ def test_an_amount_of_smoothing_outside_of_0_and_1_is_refused(amount):
         losses.smoothed("cross_entropy", amount)
 
 
-@pytest.mark.parametrize("amount", ["0.1", None, True, np.array([0.1]), 1j], ids=str)
+@pytest.mark.parametrize("amount", ["0.1", None, True, [0.1], 1j], ids=str)
 def test_an_amount_of_smoothing_that_is_not_a_number_is_refused(amount, as_a_user):
     with pytest.raises(TypeError, match=r"label smoothing is .*; it must be a number"):
         losses.smoothed("cross_entropy", amount)

@@ -1,30 +1,28 @@
-"""Train many networks of one structure: `fit` for each of them, in groups on all cores."""
+"""Train many networks: `fit` for each of them, in groups on all cores."""
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
-from jnn import checks
 from jnn.checks import Thing
-from jnn.interrupts import interruptible
+from jnn.interrupts import Interrupt, interruptible
 from jnn.losses import LossLike
-from jnn.many import sources
+from jnn.many import groups, sources
 from jnn.many.compiled import Own
 from jnn.many.host import Runs
-from jnn.many.members import begun, keys_of, networks, stacked
+from jnn.many.members import Alike, begun, by_structure, keys_of, one_of, together
 from jnn.many.numbers import Varied, knobs_of, varied
+from jnn.many.parts import Part, columns, devices_of
 from jnn.many.result import Fits
+from jnn.many.resuming import Keeper
 from jnn.many.workers import over_workers
-from jnn.params import Params
+from jnn.params import sizes
 from jnn.precision import wide
-from jnn.structure import check_params
 from jnn.training import progress as bars, steps
-from jnn.training.options import Metrics, Plan
-from jnn.training.state import with_best
+from jnn.training.options import Knobs, Metrics, Plan, Progress
 from jnn.training.stopping import Memory, Plateau, Stop
 from jnn.transfers import meant
 from jnn.triangular.method import Method, check_method
@@ -45,7 +43,7 @@ def fit_many(
     optimizer: str | optax.GradientTransformation = "adam",
     learning_rate: Thing = None,
     plateau: Plateau | None = None,
-    clip_norm: Any = None,
+    clip_norm: Thing = None,
     epochs: int = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
@@ -53,37 +51,45 @@ def fit_many(
     patience: Thing = None,
     stop: Stop | None = None,
     backprop: str | Method = "auto",
-    progress: bool | None = None,
     checkpoint: Thing = None,
+    progress: Progress = None,
     executor: Thing = None,
+    mesh: Thing = None,
 ) -> Fits:
-    """Train M networks of one structure; member m becomes what `fit(member m, …)` would make of it.
+    """Train M networks; member m becomes what `fit(member m, …)` would make of it.
 
-    Members are trained in groups, each group one program, the groups on all cores. A member that
+    Members of one structure (sizes, activations) are trained in groups, each group one program, the
+    groups on all cores, and the program of the next structure is compiled meanwhile. A member that
     stops is frozen, and left out when groups are packed anew; one that diverges keeps its last
     finite parameters, and the others go on.
 
     Args:
       members: parameters with leaves (M, …), as from `jax.vmap` of `init_network_params` over keys;
-        or a list of networks of the same sizes and activations.
-      data, validation, loss, metrics, watch, optimizer, plateau, clip_norm, epochs, batch_size,
-        shuffle, stop, backprop: as in `fit`, for all members.
-      learning_rate, dropout_rate, patience: as in `fit`, or arrays (M,), one for each member.
-      penalty: as in `fit`; the strengths of `jnn.penalties.l1`, `l2` and `elastic_net` may be
-        arrays (M,).
+        or a list of networks of any structures.
+      data, validation, metrics, watch, optimizer, epochs, batch_size, shuffle, backprop: as in
+        `fit`, for all members.
+      learning_rate, dropout_rate, clip_norm, patience: as in `fit`, or arrays (M,), one for each
+        member.
+      penalty, loss, plateau, stop: as in `fit`; the strengths of `jnn.penalties.l1`, `l2` and
+        `elastic_net`, the amount of `jnn.losses.smoothed`, and the numbers of `jnn.Plateau` and
+        `jnn.Stop`, but its seconds, may be arrays (M,).
       key: of shuffling, dropout and the validation split: one key, and all members see the same,
         or M keys. None is `jax.random.key(0)`.
-      progress: True shows a bar, None does where somebody looks; no function.
+      checkpoint: as in `fit`: one file for all members; the same call goes on from there to the
+        same bits, for more epochs too. Other limits are other runs here. Of an executor's workers
+        it keeps the slices that are finished: the same call runs only what is missing.
+      progress: as in `fit`; a function gets the `Fits` so far.
       executor: of `concurrent.futures`, as that of Dask (`client.get_executor()`) and mpi4py
         (`MPIPoolExecutor()`), or None. Its workers train slices of the members, whole groups, to
         the same bits. What they are told is pickled. Processes must be started by "spawn", since
         JAX does not survive a fork; best is one for each core.
-      checkpoint: the directory where slices that an executor's workers have finished are kept: the
-        same call runs only what is missing there.
+      mesh: as of `jax.make_mesh((8,), ("members",))`: groups go to the devices along its first
+        axis in turn, each of which has the program, to the same bits.
     Raises:
-      ValueError: as `fit`, or an array has another length than M.
-      TypeError: as `fit`, or data are a stream, or an executor's worker cannot be told an argument.
-      RuntimeError: workers of an executor failed; finished slices are kept.
+      ValueError: as `fit`, an array has another length than M or is of what cannot differ, or
+        members are of two dtypes.
+      TypeError: as `fit`, or data are a stream, or an argument does not pickle for an executor.
+      RuntimeError: workers of an executor failed.
     Warns:
       RuntimeWarning: members diverged; it says how many, and the first of them.
 
@@ -104,76 +110,127 @@ def fit_many(
     >>> np.array_equal(again.history["loss"], fits.history["loss"])
     True
     """
-    del executor, checkpoint  # with which each worker makes this call for its slice
-    members, count = stacked(members)
-    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), members)
+    del executor  # where one is given, its workers make this call for their slices
+    devices = devices_of(mesh)
+    alike = by_structure(members)
+    count = sum(len(one.places) for one in alike)
     options = varied(
         count,
-        learning_rate=learning_rate, penalty=penalty, dropout_rate=dropout_rate, patience=patience,
+        loss=loss, learning_rate=learning_rate, penalty=penalty, dropout_rate=dropout_rate,
+        plateau=plateau, clip_norm=clip_norm, patience=patience, stop=stop,
     )  # fmt: skip
     keys = keys_of(key, count)
-    progress = progress if progress is None else checks.flag("progress", progress)
     plans = [
         Plan(
-            loss=loss, metrics=metrics, watch=watch, optimizer=optimizer, plateau=plateau,
-            clip_norm=clip_norm, batch_size=batch_size, shuffle=shuffle, key=keys[0], stop=stop,
-            method=check_method(backprop), epochs=epochs, progress=progress, **numbers,
+            metrics=metrics, watch=watch, optimizer=optimizer, epochs=epochs,
+            batch_size=batch_size, shuffle=shuffle, key=keys[0], method=check_method(backprop),
+            checkpoint=checkpoint, progress=progress, **numbers,
         )
         for numbers in (options.least, options.most)
     ]  # fmt: skip
     plan = plans[1]  # where a rate of dropout is above 0, dropout is in the program
-    rows = sources.of_members(plan, first, data, validation, keys)
     with interruptible() as interrupt:
-        settings = plan.settings(first, rows.size, rows.validation is not None)
-        if not settings.least_squares:  # whose Jacobians are written in the order of one vector
-            settings = settings._replace(packing=None)
-        several = len(keys) > 1
-        own = Own(key=several and bool(plan.dropout_rate), rows=rows.own, order=several)
-        knobs = knobs_of(plan, options, count, wide(first[0].w.dtype))
-        if own.key:
-            knobs = knobs._replace(key=jnp.stack(keys))
-        runs = Runs(plan, settings, begun(settings, members), knobs, rows, keys, own, interrupt)
-        with bars.bar(epochs, progress) as bar:
-            runs.train(bar)
-    result = _result(runs, plan, first, options)
+        runs = _begun(plan, alike, data, validation, keys, options, interrupt, devices)
+        result = _trained(runs, alike, options)
     result.warn_of_divergence()
     return result
+
+
+def _begun(
+    plan: Plan,
+    alike: list[Alike],
+    data: Thing,
+    validation: Thing,
+    keys: list[Any],
+    options: Varied,
+    interrupt: Interrupt,
+    devices: list[Any],
+) -> Runs:
+    """The runs before their first epoch, everything checked."""
+    firsts = [one_of(one.params, 0) for one in alike]
+    checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
+    rows = checked[0]  # the same for all structures
+    several = len(keys) > 1
+    own = Own(key=several and bool(plan.dropout_rate), rows=rows.own, order=several)
+    count = sum(len(one.places) for one in alike)
+    knobs = knobs_of(plan, options, count, wide(firsts[0][0].w.dtype))
+    if own.key:
+        knobs = knobs._replace(key=jnp.stack(keys))
+    parts = [_part(plan, one, knobs, rows, own, len(alike)) for one in alike]
+    return Runs(plan, parts, rows, keys, own, interrupt, devices)
+
+
+def _part(
+    plan: Plan, alike: Alike, knobs: Knobs, rows: sources.Sources, own: Own, parts: int
+) -> Part:
+    """The members of one structure before their first epoch."""
+    first = one_of(alike.params, 0)
+    settings = plan.settings(first, rows.size, rows.validation is not None)
+    if not settings.least_squares:  # whose Jacobians are written in the order of one vector
+        settings = settings._replace(packing=None)
+    mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
+    group = groups.of_structure(len(alike.places), parts)
+    return Part(
+        places=alike.places,
+        settings=settings,
+        names=steps.history_names(
+            settings,
+            plan.knobs(),
+            depth=len(sizes(first)) - 1,
+            training=True,
+            validation=rows.validation is not None,
+        ),
+        states=begun(settings, alike.params, group),
+        knobs=mine if own.key else mine._replace(key=knobs.key),
+        group=group,
+    )
+
+
+def _trained(runs: Runs, alike: list[Alike], options: Varied) -> Fits:
+    """The runs from their checkpoint, or their beginning, to their end."""
+    plan = runs.plan
+    keeper = Keeper(runs, alike, options.arrays) if plan.checkpoint else None
+    if keeper:
+        keeper.resume()
+
+    def look() -> bool:
+        if keeper:
+            keeper.write(last=False)
+        answer = plan.callback(_result(runs, options)) if plan.callback else None
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+    with bars.bar(plan.epochs, plan.bar, initial=runs.done) as bar:
+        runs.train(bar, look)
+    if keeper:
+        keeper.write(last=True)
+    return _result(runs, options)
 
 
 # ---- what goes out ----
 
 
-def _result(runs: Runs, plan: Plan, first: Params, options: Varied) -> Fits:
-    names = steps.history_names(
-        runs.settings,
-        plan.knobs(),
-        depth=len(check_params(first)) - 1,
-        training=True,
-        validation=runs.sources.validation is not None,
+def _result(runs: Runs, options: Varied) -> Fits:
+    """What was reached so far."""
+    stopped = runs.stopped()
+    epochs = runs.of_members(lambda part: part.states.epoch)
+    since = runs.of_members(lambda part: Memory(*part.states.memory.T).since_best)
+    found = [(part.places, part.networks()) for part in runs.parts]
+    last, best, optimizer = (
+        together([(index, three[i]) for index, three in found]) for i in range(3)
     )
-    table = runs.table(len(names))
-    history = {}
-    for name in dict.fromkeys(names):
-        column = table[:, :, np.array(names) == name]
-        history[name] = column if name in runs.settings.watch else column[:, :, 0]
-    states = with_best(runs.states)
-    found = (states.params, states.best, states.optimizer)
-    last, best, optimizer = networks(runs.settings, jax.tree.map(jnp.asarray, found))
-    since = Memory(*states.memory.T).since_best
-    diverged = runs.stopped == "diverged"
-    best_epoch = runs.done - diverged - since.astype(int)
-    at_best = plan.patience is not None
+    at_best = runs.plan.patience is not None
     return Fits(
         params=best if at_best else last,
         last_params=last,
         best_params=best,
-        best_epoch=best_epoch,
-        epochs=runs.done,
-        history=history,
-        stopped=runs.stopped.astype(str),
+        best_epoch=epochs - (stopped == "diverged") - since.astype(int),
+        epochs=epochs,
+        history=columns(runs.parts),
+        stopped=stopped,
         numbers=options.arrays,
         compile_seconds=runs.clock.compile_seconds,
         run_seconds=runs.clock.seconds(),
+        resumed=runs.resumed,
         restores_best=at_best,
         optimizer_state=optimizer,
     )

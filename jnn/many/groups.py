@@ -27,6 +27,16 @@ def group_size(members: int, threads: int) -> int:
     return -(-size // 8) * 8 if size > 8 else 2 ** (size - 1).bit_length()
 
 
+def of_structure(members: int, structures: int) -> int:
+    """Members of one program, where networks of several structures share the threads.
+
+    >>> with of(16):
+    ...     of_structure(100, 3)
+    16
+    """
+    return group_size(members, max(1, threads() // structures))
+
+
 @contextmanager
 def of(size: int) -> Iterator[None]:
     """Groups of that size: a part of a call is trained in the groups of the whole.

@@ -1,22 +1,25 @@
 """Many runs as the host sees them: who is left is packed into groups, chunk after chunk."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from jnn.data.splits import host_generator
 from jnn.interrupts import Interrupt
-from jnn.many import compiled, groups
+from jnn.many import groups
 from jnn.many.compiled import Own
+from jnn.many.parts import Part
 from jnn.many.sources import Sources
 from jnn.training.clock import Clock
-from jnn.training.options import Knobs, Plan, Settings
-from jnn.training.state import State
+from jnn.training.options import Plan
 from jnn.training.stopping import Reason
+
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
 _EPOCHS = 512  # the most of one call
@@ -28,165 +31,165 @@ class Runs:
 
     Args:
       plan: the options, of which some differ: those of the knobs.
-      settings: what the program is made for.
-      states, knobs: (M, …) a leaf, on the host; a key that all share as it is.
+      parts: the members, by structure.
       sources: the rows.
       keys: of the orders of visits, one for all or M.
       own: what each member has of its own.
       interrupt: whether Ctrl-C was pressed.
+      devices: where groups go in turn.
     """
 
     def __init__(
         self,
         plan: Plan,
-        settings: Settings,
-        states: State,
-        knobs: Knobs,
+        parts: list[Part],
         sources: Sources,
         keys: list[Any],
         own: Own,
         interrupt: Interrupt,
+        devices: list[Any],
     ) -> None:
         self.plan = plan
-        self.settings = settings
-        self.states = states
-        self.knobs = knobs
+        self.parts = parts
         self.sources = sources
         self.own = own
         self.interrupt = interrupt
-        self.members = len(states.reason)
-        self.stopped = np.full(self.members, "epochs", object)
-        self.done = np.zeros(self.members, int)  # epochs
-        self.history: list[tuple[np.ndarray, np.ndarray]] = []  # (members, their epochs) a chunk
+        self.keys = keys
+        self.done = 0  # epochs, of the members that are left
+        self.resumed = 0
+        self.ended = "epochs"  # why they ended
         self.clock = Clock()
-        self.threads = groups.threads()
-        self.group = groups.group_size(self.members, self.threads)
+        self.devices = devices
+        self.threads = max(groups.threads(), len(devices))
+        size = parts[0].settings.size
         n, length = sources.n, sources.data.x.shape[own.rows]
-        shuffled = bool(settings.size and (plan.shuffle or plan.dropout_rate))
-        visits = np.append(np.arange(length), np.zeros(settings.size, int)).astype(np.int32)
+        shuffled = bool(size and (plan.shuffle or plan.dropout_rate))
+        visits = np.append(np.arange(length), np.zeros(size, int)).astype(np.int32)
         self.in_order = visits if shuffled else None
-        entries = len(visits) * (self.group if own.order else 1)
+        entries = len(visits) * (max(part.group for part in parts) if own.order else 1)
         self.rows = max(1, min(_EPOCHS, _ORDER_ENTRIES // entries))
         self.generators = [host_generator(key) for key in keys] if shuffled else []
-        self.n, self.steps = n, -(-n // (settings.size or n))
+        self.n, self.steps = n, -(-n // (size or n))
 
-    def train(self, bar: Any) -> None:
-        """All epochs, or until every member is done, or a clock or a user asks for an end."""
-        left = np.arange(self.members)
-        epochs = 0
+    def train(self, bar: Any, look: Callable[[], bool]) -> None:
+        """All epochs, or until every member is done, or a clock or a user asks for an end.
+
+        Args:
+          bar: of progress, or None.
+          look: what is done between two chunks; True ends the runs.
+        """
         chunk = self._first_chunk()
         with ThreadPoolExecutor(self.threads) as threads:
-            while epochs < self.plan.epochs and len(left) and not self._given_up(left):
-                count = min(chunk, self.rows, self.plan.epochs - epochs)
-                self._chunk(left, count, threads)
-                epochs += count
-                left = left[self.states.reason[left] == int(Reason.RUNNING)]
+            while self.done < self.plan.epochs and self._anyone_left() and not self._given_up():
+                count = self._count(chunk)
+                before = 0.0 if not self.clock.compile_seconds else self.clock.seconds()
+                self._chunk(count, threads)
+                self.done += count
                 if bar:
                     bar.update(count)
-                rate = epochs / max(self.clock.seconds(), 1e-6)
+                rate = count / max(self.clock.seconds() - before, 1e-6)
                 chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
+                if look():
+                    self.ended = "progress"
+                    break
         self.clock.stop()
+
+    def _count(self, chunk: int) -> int:
+        """How many epochs the next chunk has."""
+        count = min(chunk, self.rows, self.plan.epochs - self.done)
+        if self.plan.checkpoint and (every := self.plan.checkpoint.every_epochs):
+            count = min(count, every - self.done % every)
+        return count
+
+    def stopped(self) -> np.ndarray:
+        """(M,) keys of `training.result.STOPPED`."""
+        names = {int(reason): reason.name.lower() for reason in Reason}
+        names[int(Reason.RUNNING)] = self.ended
+        reasons = self.of_members(lambda part: part.states.reason)
+        return np.array([names[int(reason)] for reason in reasons], str)
+
+    def of_members(self, find: Callable[[Part], np.ndarray]) -> np.ndarray:
+        """What is found of every part, in the order of the members."""
+        places = np.argsort(np.concatenate([part.places for part in self.parts]))
+        return np.concatenate([find(part) for part in self.parts])[places]
 
     def _first_chunk(self) -> int:
         """Before the speed is known, as for a layer's microsecond of a small network."""
-        arrays = len(jax.tree.leaves(self.states.params))
-        seconds = self.members / self.threads * self.steps * arrays * 1e-6
-        return max(1, int(_LOOK_SECONDS / seconds))
+        arrays = [
+            len(part.places) * len(jax.tree.leaves(part.states.params)) for part in self.parts
+        ]
+        return max(1, int(_LOOK_SECONDS / (sum(arrays) / self.threads * self.steps * 1e-6)))
 
-    def _given_up(self, left: np.ndarray) -> bool:
+    def _anyone_left(self) -> bool:
+        return any(part.left() for part in self.parts)
+
+    def _given_up(self) -> bool:
         seconds = self.plan.stop.seconds if self.plan.stop else None
-        reason = None
         if self.interrupt.asked:
-            reason = "interrupted"
+            self.ended = "interrupted"
         elif seconds is not None and self.clock.seconds() >= seconds:
-            reason = "seconds"
-        if reason:
-            self.stopped[left] = reason
-        return reason is not None
+            self.ended = "seconds"
+        return self.ended != "epochs"
 
-    def _chunk(self, left: np.ndarray, count: int, threads: ThreadPoolExecutor) -> None:
+    def _chunk(self, count: int, threads: ThreadPoolExecutor) -> None:
         """So many epochs of all members that are left, group after group."""
-        shared = None if self.own.order else self._orders([0], count)
-        running = []
-        for first in range(0, len(left), self.group):
-            members = left[first : first + self.group]
-            running.append((members, threads.submit(self._call(members, shared, count))))
+        running: deque[tuple[Part, np.ndarray, Future[Any]]] = deque()
+        for part, group, arguments, device in _one_ahead(self._groups(count, threads)):
+            call = _call(part.programs[device], jax.device_put(arguments, device))
+            running.append((part, group, threads.submit(call)))
             if len(running) > 2 * self.threads:  # no more than these lie on the device
-                of, result = running.pop(0)
-                self._take_back(of, result.result(), count)
-        for of, result in running:
-            self._take_back(of, result.result(), count)
+                _take_back(*running.popleft(), count)
+        while running:
+            _take_back(*running.popleft(), count)
+        if not self.clock.compile_seconds:  # the first chunk
+            self.clock.started = min(part.compiled_at for part in self.parts)
+            self.clock.compile_seconds = sum(part.compile_seconds for part in self.parts)
 
-    def _call(self, members: np.ndarray, shared: Any, count: int) -> Any:
-        """The program's call for a group; filled up with copies of its last member."""
-        index = members[np.minimum(np.arange(self.group), len(members) - 1)]
-        take = partial(jax.tree.map, lambda leaf: leaf[index])
-        states = take(self.states)
-        knobs = take(self.knobs._replace(key=None))
-        key = self.knobs.key
-        knobs = knobs._replace(key=key[index] if self.own.key else key)
-        rows: Any = (self.sources.data, self.sources.validation)
-        if self.own.rows:
-            rows = take(rows)
-        order = self._orders(index, count) if self.own.order else shared
-        integers = map(np.int32, (self.n, self.steps, count))  # which no switch of JAX widens
-        *arguments, epochs = jax.device_put((states, knobs, *rows, order, *integers))
-        program = self._compiled(arguments, epochs)
-        return lambda: jax.block_until_ready(program(*arguments, epochs))
-
-    def _compiled(self, arguments: list[Any], epochs: Any) -> Any:
-        """The program, compiled here: a thread has switches of JAX of its own."""
-        start = time.perf_counter()
-        with self.interrupt.held():
-            lowered = compiled.run.lower(
-                self.settings, *arguments, self.sources.length, self.rows, self.own, epochs
-            )
-            program = lowered.compile()
-        if not self.clock.compile_seconds:
-            self.clock.started = time.perf_counter()
-            self.clock.compile_seconds = self.clock.started - start
-        return program
+    def _groups(
+        self, count: int, threads: ThreadPoolExecutor
+    ) -> Iterator[tuple[Part, np.ndarray, list[Any], Any]]:
+        """The groups, what their programs take and where; programs are compiled on threads."""
+        devices = cycle(self.devices)
+        shared = None if self.own.order else self._orders([0], count)
+        integers = (self.n, self.steps, count)
+        for part in self.parts:
+            for group in part.left():
+                order = self._orders(part.places[group], count) if self.own.order else shared
+                arguments = part.arguments(group, self.sources, self.own, order, integers)
+                device = next(devices)
+                if device not in part.programs:
+                    with self.interrupt.held():
+                        compiles = part.traced(arguments, self.sources, self.rows, self.own, device)
+                    part.programs[device] = threads.submit(compiles)
+                yield part, group, arguments, device
 
     def _orders(self, members: Any, count: int) -> np.ndarray | None:
         """(R, length) for each of the members, those of `count` epochs drawn; None: of the data."""
         if self.in_order is None:
             return None
         orders = np.tile(self.in_order, (len(members), self.rows, 1))
-        drawn: set[int] = set()  # what fills a group up has been drawn already
-        for order, member in zip(orders, members, strict=True):
-            if self.plan.shuffle and member not in drawn:
+        if self.plan.shuffle:
+            for order, member in zip(orders, members, strict=True):
                 part = order[:count, : self.n]
                 order[:count, : self.n] = self.generators[member].permuted(part, axis=1)
-                drawn.add(member)
         return orders if self.own.order else orders[0]
 
-    def _take_back(self, members: np.ndarray, result: Any, count: int) -> None:
-        states, history = jax.device_get(result)
-        size = len(members)
-        before = self.states.epoch[members]
 
-        def put(whole: np.ndarray, part: np.ndarray) -> None:
-            whole[members] = part[:size]
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Each item when the next is there: while a structure's group runs, the next is compiled."""
+    before: Any = None
+    for i, item in enumerate(items):
+        if i:
+            yield before
+        before = item
+    if before is not None:
+        yield before
 
-        jax.tree.map(put, self.states, states)
-        ran = self.states.epoch[members] - before
-        history = history[:size, :count].copy()
-        history[np.arange(count) >= ran[:, None]] = np.nan
-        self.done[members] += ran
-        self.history.append((members, history))
-        for member in members:
-            reason = Reason(int(self.states.reason[member]))
-            if reason is not Reason.RUNNING:
-                self.stopped[member] = reason.name.lower()
 
-    def table(self, names: int) -> np.ndarray:
-        """(M, epochs, names), NaN after a member's last epoch."""
-        epochs = int(self.done.max(initial=0))
-        table = np.full((self.members, epochs, names), np.nan, self.states.memory.dtype)
-        at = np.zeros(self.members, int)
-        for members, history in self.history:
-            for member, part in zip(members, history, strict=True):
-                first = at[member]
-                table[member, first : first + len(part)] = part[: epochs - first]
-                at[member] += len(part)
-        return table
+def _call(program: Future[Any], arguments: Any) -> Callable[[], Any]:
+    return lambda: jax.block_until_ready(program.result()(*arguments))
+
+
+def _take_back(part: Part, group: np.ndarray, result: Future[Any], count: int) -> None:
+    states, history = jax.device_get(result.result())
+    part.take_back(group, states, history[:, :count])

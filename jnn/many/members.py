@@ -1,7 +1,7 @@
-"""The members' parameters and states, (M, …) a leaf."""
+"""The members by structure: their parameters and states, (m, …) a leaf."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,32 +10,70 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Thing, Tree
-from jnn.many import groups
 from jnn.params import Params
 from jnn.precision import wide
 from jnn.structure import check_params
 from jnn.training.options import Settings
 from jnn.training.sources import check_start
-from jnn.training.state import Seen, State, unpacked
+from jnn.training.state import Seen, State
 from jnn.training.stopping import START
 
 
-def stacked(members: Thing) -> tuple[Params, int]:
-    """Parameters with leaves (M, …), and M."""
-    if isinstance(members, list) and members and isinstance(members[0], tuple):
-        for member in members:
+class Alike(NamedTuple):
+    """Networks of one structure."""
+
+    places: np.ndarray  # which of the members they are
+    params: Any  # (m, …) a leaf
+
+
+def by_structure(members: Thing) -> list[Alike]:
+    """Parameters with leaves (M, …), or a list of networks of any structures, as stacks of those.
+
+    Raises:
+      TypeError, ValueError: they are no networks, of two dtypes, or not finite.
+
+    >>> [len(alike.places) for alike in by_structure([jnn.from_layers([(1.0, 0.0)])] * 3)]
+    [3]
+    """
+    if isinstance(members, list) and members:
+        found = _of_list(members)
+    else:
+        found = [Alike(np.arange(_count(members)), members)]
+    for alike in found:
+        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(alike.params)):
+            raise ValueError("members hold NaN or infinity before any step: draw them anew")
+        check_start(one_of(alike.params, 0))
+    return found
+
+
+def _of_list(members: list[Any]) -> list[Alike]:
+    structures: dict[Any, list[int]] = {}
+    for i, member in enumerate(members):
+        try:
             check_params(member)
-        structures = set(map(_structure, members))
-        if len(structures) > 1:
-            raise ValueError(
-                f"members are networks of {len(structures)} structures (sizes, activations): call "
-                "fit_many once for each"
-            )
-        members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"member {i} is no network: {error}") from error
+        structures.setdefault(_structure(member), []).append(i)
+    dtypes = sorted({str(member[0].w.dtype) for member in members})
+    if len(dtypes) > 1:
+        raise ValueError(f"members are of dtypes {' and '.join(dtypes)}: give all of them one")
+    return [
+        Alike(np.array(index), jax.tree.map(_stack, *(members[i] for i in index)))
+        for index in structures.values()
+    ]
+
+
+def _stack(*leaves: Any) -> Array:
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
+
+
+def _count(members: Thing) -> int:
+    """M of stacked members."""
     if not isinstance(members, tuple) or not members:
+        what = "an empty list" if isinstance(members, list) else f"a {type(members).__name__}"
         raise TypeError(
-            f"members is a {type(members).__name__}; it must be parameters with leaves (M, …), as "
-            "from jax.vmap of init_network_params over keys, or a list of networks"
+            f"members is {what}; it must be parameters with leaves (M, …), as from jax.vmap of "
+            "init_network_params over keys, or a list of networks"
         )
     leaves = jax.tree.leaves(members)
     if any(np.ndim(leaf) == 0 for leaf in leaves) or np.ndim(members[0].w) != 4:
@@ -46,15 +84,17 @@ def stacked(members: Thing) -> tuple[Params, int]:
     count = len(leaves[0])
     if count == 0 or any(len(leaf) != count for leaf in leaves):
         raise ValueError(f"members have leaves of lengths {sorted({len(l) for l in leaves})}")
-    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves):
-        raise ValueError("members hold NaN or infinity before any step: draw them anew")
-    check_start(jax.tree.map(lambda leaf: leaf[0], members))
-    return members, count
+    return count
 
 
 def _structure(params: Params) -> Any:
     leaves, structure = jax.tree.flatten(params)
     return structure, *((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
+
+
+def one_of(stacked: Tree, i: Any) -> Tree:
+    """Member i of leaves (M, …); or several, where i is an index of several."""
+    return jax.tree.map(lambda leaf: leaf[i], stacked)
 
 
 def keys_of(key: Any, count: int) -> list[Any]:
@@ -78,11 +118,15 @@ def on_host(tree: Tree) -> Tree:
     return jax.tree.map(lambda leaf: np.array(leaf), tree)
 
 
-def begun(settings: Settings, members: Params) -> State:
-    """The states of all members before the first epoch, (M, …) a leaf, on the host."""
+def begun(settings: Settings, members: Params, size: int) -> State:
+    """The states of all members before the first epoch, (M, …) a leaf, on the host.
+
+    Args:
+      settings, members: of one structure.
+      size: of a group, which is what is on the device at once.
+    """
     members = on_host(members)
     count = len(members[0].w)
-    size = groups.group_size(count, groups.threads())
     parts = []
     for start in range(0, count, size):
         index = np.minimum(np.arange(start, start + size), count - 1)
@@ -112,12 +156,22 @@ def _begun(settings: Settings, members: Params) -> tuple[Tree, Tree]:
     return p, jax.vmap(settings.optimizer.init)(p)
 
 
-@partial(jax.jit, static_argnums=0)
-def _unpacked(settings: Settings, found: Any) -> Any:
-    return jax.vmap(partial(unpacked, settings))(found)
+def together(parts: list[tuple[np.ndarray, Any]]) -> Any:
+    """What is found of the members of every structure: (M, …) a leaf, or for several a list.
+
+    Args:
+      parts: which members they are, and leaves (m, …).
+    """
+    if len(parts) == 1:
+        return jax.device_put(parts[0][1])
+    members: dict[int, Any] = {}
+    for index, found in parts:
+        members |= {int(i): one_of(found, place) for place, i in enumerate(index)}
+    return jax.device_put([members[i] for i in range(len(members))])
 
 
-def networks(settings: Settings, found: Any) -> Any:
-    """Last and best parameters and the optimizers' states, as networks'."""
-    as_they_are = settings.packing is None and wide(settings.dtype) == settings.dtype
-    return found if as_they_are else _unpacked(settings, found)
+def of_members(found: Any, index: Any) -> Any:
+    """Of `together`: of one member, or of several where the index is of several."""
+    if isinstance(found, list):
+        return found[index] if np.ndim(index) == 0 else [found[i] for i in index]
+    return one_of(found, index)

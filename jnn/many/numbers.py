@@ -1,13 +1,16 @@
 """Options that are one number for all members, or an array with one for each."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jnn.checks import Thing
+from jnn.losses import Loss, smoothed
 from jnn.penalties import Penalty
 from jnn.training.options import Knobs, Plan
+from jnn.training.stopping import Cut, Limits, Plateau, Stop
 
 
 class Varied(NamedTuple):
@@ -29,11 +32,19 @@ def varied(members: int, **options: Thing) -> Varied:
     """
     least, most, arrays = {}, {}, {}
     for name, value in options.items():
-        if isinstance(value, Penalty):
-            strengths = varied(members, l1=value.l1, l2=value.l2)
-            least[name], most[name] = Penalty(**strengths.least), Penalty(**strengths.most)
-            arrays |= strengths.arrays
-        elif isinstance(value, (list, tuple)) or np.ndim(value) > 0:
+        if isinstance(value, (Penalty, Stop, Plateau)):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            inner = varied(members, **fields)
+            least[name] = dataclasses.replace(value, **inner.least)
+            most[name] = dataclasses.replace(value, **inner.most)
+            of_plateau = isinstance(value, Plateau)  # whose patience is another
+            arrays |= {f"{name}_{n}" if of_plateau else n: a for n, a in inner.arrays.items()}
+        elif isinstance(value, Loss) and np.ndim(value.smoothing):
+            column = _column("label_smoothing", value.smoothing, members)
+            plain: Any = value.measured
+            least[name], most[name] = (smoothed(plain, f(column).item()) for f in (np.min, np.max))
+            arrays["label_smoothing"] = column
+        elif isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0:
             column = _column(name, value, members)
             least[name], most[name] = column.min().item(), column.max().item()
             arrays[name] = column
@@ -55,25 +66,41 @@ def _column(name: str, value: Thing, members: int) -> np.ndarray:
 
 
 def knobs_of(plan: Plan, options: Varied, count: int, dtype: Any) -> Knobs:
-    """The numbers of all members, (M,) each."""
-    knobs = plan.knobs()
-    arrays = options.arrays
+    """The numbers of all members, (M,) each.
+
+    Raises:
+      ValueError: an array is of what is no number to the program.
+    """
+    left = dict(options.arrays)
 
     def column(value: Any, name: str = "") -> Any:
-        return np.broadcast_to(np.asarray(arrays.get(name, value), dtype), (count,)).copy()
+        return np.broadcast_to(np.asarray(left.pop(name, value), dtype), (count,)).copy()
 
+    def given(value: Any, name: str) -> Any:
+        return None if value is None else column(value, name)
+
+    knobs = plan.knobs()
     penalty = knobs.penalty
     if isinstance(penalty, Penalty):
         penalty = Penalty(column(penalty.l1, "l1"), column(penalty.l2, "l2"))
     elif penalty is not None:
         penalty = jax.tree.map(column, penalty)
-    limits = jax.tree.map(column, knobs.limits._replace(patience=None))
-    if knobs.limits.patience is not None:
-        limits = limits._replace(patience=column(knobs.limits.patience, "patience"))
-    return Knobs(
-        rate=None if knobs.rate is None else column(knobs.rate, "learning_rate"),
+    limits = knobs.limits
+    cut = limits.cut and Cut(*(column(n, f"plateau_{f}") for f, n in limits.cut._asdict().items()))
+    numbers = limits._replace(cut=None)._asdict()
+    found = Knobs(
+        rate=given(knobs.rate, "learning_rate"),
         penalty=penalty,
-        dropout=None if knobs.dropout is None else column(knobs.dropout, "dropout_rate"),
+        dropout=given(knobs.dropout, "dropout_rate"),
         key=knobs.key,
-        limits=limits,
+        clip=given(knobs.clip, "clip_norm"),
+        smoothing=given(knobs.smoothing, "label_smoothing"),
+        limits=Limits(**{name: given(n, name) for name, n in numbers.items()})._replace(cut=cut),
     )
+    wrong = [name for name, numbers in left.items() if numbers.any()]  # 0 leaves a rate out
+    if wrong:
+        raise ValueError(
+            f"{' and '.join(wrong)} cannot differ between members here: give one number, or "
+            "call fit_many once for each"
+        )
+    return found

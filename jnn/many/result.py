@@ -1,19 +1,17 @@
 """The result of `fit_many`: a `Fit` for each member, as arrays with one entry for each."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from jnn import callers
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
-from jnn.params import Params
+from jnn.many.members import of_members
 from jnn.training.result import STOPPED, Fit
 from jnn.triangular import network
 from jnn.triangular.inputs import check_rows
@@ -41,9 +39,10 @@ class Fits:
     after a member's last epoch.
     """
 
-    params: Params  # (M, …) a leaf: the best of each where patience was given, else the last
-    last_params: Params
-    best_params: Params
+    # (M, …) a leaf, or a list of M networks where they are of several structures
+    params: Any  # the best of each where patience was given, else the last
+    last_params: Any
+    best_params: Any
     best_epoch: np.ndarray  # (M,)
     epochs: np.ndarray  # (M,): how many each has run
     history: dict[str, np.ndarray]
@@ -51,6 +50,7 @@ class Fits:
     numbers: dict[str, np.ndarray]  # (M,) each: the options that differ between members
     compile_seconds: float
     run_seconds: float
+    resumed: int = 0  # the epoch that this session began after
     restores_best: bool = False  # whether params are the best: where patience was given
     optimizer_state: Any = None
 
@@ -65,18 +65,11 @@ class Fits:
             return self._fit(range(len(self))[index])
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
 
-        def part(tree: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[chosen], tree)
-
-        return dataclasses.replace(
-            self, **{name: part(getattr(self, name)) for name in _OF_MEMBERS}
-        )
+        parts = {name: of_members(getattr(self, name), chosen) for name in _OF_MEMBERS}
+        return dataclasses.replace(self, **parts)
 
     def _fit(self, i: int) -> Fit:
-        def one(tree: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[i], tree)
-
-        last, best = one(self.last_params), one(self.best_params)
+        last, best = of_members(self.last_params, i), of_members(self.best_params, i)
         return Fit(
             params=best if self.restores_best else last,
             last_params=last,
@@ -86,7 +79,8 @@ class Fits:
             stopped=str(self.stopped[i]),
             compile_seconds=self.compile_seconds,
             run_seconds=self.run_seconds,
-            optimizer_state=one(self.optimizer_state),
+            resumed=self.resumed,
+            optimizer_state=of_members(self.optimizer_state, i),
         )
 
     def best(self, name: str = "loss") -> Fit:
@@ -119,9 +113,11 @@ class Fits:
         Args:
           x: (batch, n_0).
         """
-        params = jax.tree.map(lambda leaf: leaf[0], self.params)
-        _, x = check_rows(params, x)
-        outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
+        _, x = check_rows(of_members(self.params, 0), x)
+        if isinstance(self.params, list):
+            outputs = np.stack([network.predict(params, x) for params in self.params])
+        else:
+            outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
 
     def warn_of_divergence(self) -> None:
@@ -157,43 +153,3 @@ class Fits:
         for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
             if reason != "epochs":
                 yield f"{count} stopped: {STOPPED[str(reason)]}"
-
-
-def joined(none: Fits, parts: Sequence[Fits], seconds: float) -> Fits:
-    """One result of the results of slices, in their order.
-
-    Args:
-      none: what no epochs make of all members.
-      parts: at least one.
-      seconds: how long all of them took together.
-    """
-    epochs = max(int(part.epochs.max(initial=0)) for part in parts)
-
-    def together(*leaves: Any) -> Any:
-        whole = np.concatenate([np.asarray(leaf) for leaf in leaves])
-        return jnp.asarray(whole) if isinstance(leaves[0], Array) else whole
-
-    def filled(part: Fits) -> dict[str, np.ndarray]:
-        missing = epochs - int(part.epochs.max(initial=0))
-        return {
-            name: np.pad(
-                column,
-                [(0, 0), (0, missing), *[(0, 0)] * (column.ndim - 2)],
-                constant_values=np.nan,
-            )
-            for name, column in part.history.items()
-        }
-
-    trees = [
-        {name: getattr(part, name) for name in _OF_MEMBERS} | {"history": filled(part)}
-        for part in parts
-    ]
-    found = jax.tree.map(together, *trees)
-    for name in ("history", "numbers"):  # which a tree has in the order of the alphabet
-        found[name] = {key: found[name][key] for key in getattr(none, name)}
-    return dataclasses.replace(
-        none,
-        **found,
-        compile_seconds=max(part.compile_seconds for part in parts),
-        run_seconds=seconds,
-    )

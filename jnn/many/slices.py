@@ -6,7 +6,6 @@ A slice is whole groups of the call without executor, so that no bit depends on 
 import dataclasses
 import hashlib
 import pickle
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,70 +13,75 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn import losses
 from jnn.checks import Thing
 from jnn.files import cadence, checkpoints
 from jnn.files.cadence import Checkpoint
-from jnn.many.members import keys_of, on_host, stacked
+from jnn.losses import Loss
+from jnn.many import groups
+from jnn.many.members import by_structure, keys_of, on_host, one_of, together
 from jnn.many.result import Fits
 
 _SLICES = 64  # about the most: each costs a call, and what a worker that dies has begun is lost
 # what may be an array with one entry for each member, or a record of such
 _OF_MEMBERS = (
     "learning_rate", "dropout_rate", "patience", "clip_norm", "penalty", "stop", "plateau",
+    "loss",
 )  # fmt: skip
 
 
 class Slice(NamedTuple):
-    """The members from `first` to before `end`."""
+    """Some members of one structure."""
 
-    first: int
-    end: int
+    places: np.ndarray  # which of all members they are
+    group: int  # how many of them one program trains
     sent: dict[str, bytes]  # the arguments of `fit_many`, pickled
     identity: dict[str, Any]  # what must match where a finished one is taken up
 
 
-def cut(
-    members: Thing, data: Thing, options: dict[str, Any], count: int, group: int
-) -> list[Slice]:
+def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
     """Slices of whole groups; what all have in common is in memory once.
 
     Args:
       members, data, options: arguments of `fit_many`, checked.
-      count: of members.
-      group: the members of one program.
     Raises:
       TypeError: an argument does not pickle; it says which.
     """
-    whole = on_host(stacked(members)[0])
-    keys = keys_of(options.get("key"), count)
+    alike = by_structure(members)
+    keys = keys_of(options.get("key"), sum(len(one.places) for one in alike))
     common = {"data": data, "key": keys[0]} | options
     own = [name for name in _OF_MEMBERS if name in options]
     if len(keys) > 1:
         common["key"], own = jnp.stack(keys), [*own, "key"]
     shared = {name: _pickled(name, common[name]) for name in common if name not in own}
-    # of no single member: keys of its own and a key that all share would look the same
-    width = max(2, group * -(-count // (group * _SLICES)))
-    edges = [*range(0, max(1, count - 1), width), count]
     slices = []
-    for first, end in pairwise(edges):
-        part = slice(first, end)
-        values = {name: _part(common[name], part) for name in own}
-        values["members"] = jax.tree.map(lambda leaf, part=part: leaf[part], whole)
-        sent = shared | {name: _pickled(name, value) for name, value in values.items()}
-        values |= {name: common[name] for name in shared}
-        identity = {name: _in_words(values[name], sent[name]) for name in sorted(sent)}
-        slices.append(Slice(first, end, sent, identity | {"group": group}))
+    for places, params in alike:
+        group = groups.of_structure(len(places), len(alike))
+        width = group * -(-len(places) // (group * _SLICES))
+        for first in range(0, len(places), width):
+            part = np.arange(first, min(first + width, len(places)))
+            if len(keys) > 1 and len(part) == 1:  # a key of its own would look like one for all
+                part = np.repeat(part, 2)
+            values = {name: _of(common[name], places[part]) for name in own}
+            values["members"] = one_of(on_host(params), part)
+            sent = shared | {name: _pickled(name, value) for name, value in values.items()}
+            values |= {name: common[name] for name in shared}
+            identity = {name: _in_words(values[name], sent[name]) for name in sorted(sent)}
+            slices.append(Slice(np.unique(places[part]), group, sent, identity | {"group": group}))
     return slices
 
 
-def _part(value: Thing, part: slice) -> Any:
+def _of(value: Thing, places: np.ndarray) -> Any:
     """Some entries of what has one for each member; anything else as it is."""
+    if isinstance(value, Loss):
+        smoothed = value.smoothing is not None and value.measured
+        return losses.smoothed(smoothed, _of(value.smoothing, places)) if smoothed else value
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return type(value)(**{name: _part(entry, part) for name, entry in fields.items()})
+        return type(value)(**{name: _of(entry, places) for name, entry in fields.items()})
     if isinstance(value, (list, tuple)):
         value = np.asarray(value)
-    return value[part] if np.ndim(value) else value
+    return value[places] if np.ndim(value) else value
 
 
 def _pickled(name: str, value: Thing) -> bytes:
@@ -116,7 +120,8 @@ class Kept:
         self.none = none
 
     def _where(self, one: Slice) -> Checkpoint:
-        return Checkpoint(self.directory / f"members-{one.first:08d}-{one.end - 1:08d}", keep=1)
+        first, last = one.places[[0, -1]]
+        return Checkpoint(self.directory / f"members-{first:08d}-{last:08d}", keep=1)
 
     def write(self, one: Slice, fits: Fits) -> None:
         """A slice that is finished, whole or not at all."""
@@ -128,9 +133,8 @@ class Kept:
             "run_seconds": fits.run_seconds,
         }
         epochs = int(fits.epochs.max())
-        checkpoints.write(
-            self._where(one), epochs, _arrays(fits), one.identity, record, fits.history
-        )
+        where = self._where(one)
+        checkpoints.write(where, epochs, _arrays(fits), one.identity, record, fits.history)
 
     def read(self, one: Slice) -> Fits | None:
         """A slice that was finished, or None.
@@ -138,7 +142,7 @@ class Kept:
         Raises:
           ValueError: the directory holds one of another call.
         """
-        none = self.none[one.first : one.end]
+        none = _stacked(self.none[one.places])
         found = checkpoints.latest(self._where(one), _arrays(none), one.identity)
         if found is None:
             return None
@@ -161,3 +165,60 @@ class Kept:
 
 def _arrays(fits: Fits) -> Any:
     return fits.last_params, fits.best_params, fits.optimizer_state
+
+
+def _stacked(fits: Fits) -> Fits:
+    """Members of one structure as one tree, where those of all are a list."""
+    if not isinstance(fits.params, list):
+        return fits
+    names = ("params", "last_params", "best_params", "optimizer_state")
+    trees = {name: jax.tree.map(_stack, *getattr(fits, name)) for name in names}
+    return dataclasses.replace(fits, **trees)
+
+
+def _stack(*leaves: Any) -> Any:
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
+
+
+# ---- all of them ----
+
+
+def joined(none: Fits, slices: list[Slice], parts: list[Fits], seconds: float) -> Fits:
+    """One result of those of the slices.
+
+    Args:
+      none: what no epochs make of all members.
+      slices, parts: what was cut, and what became of each.
+      seconds: how long all of them took together.
+    """
+    epochs = max(int(part.epochs.max()) for part in parts)
+
+    def tree(name: str) -> Any:
+        found = [getattr(part, name) for part in parts]
+        if isinstance(none.params, list):
+            return together([(one.places, t) for one, t in zip(slices, found, strict=True)])
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *found)
+
+    def column(name: str) -> np.ndarray:
+        like = none.history[name]
+        whole = np.full((len(none), epochs, *like.shape[2:]), np.nan, like.dtype)
+        for one, part in zip(slices, parts, strict=True):
+            found = part.history[name]
+            within = tuple(slice(0, length) for length in found.shape[1:])
+            whole[(one.places, *within)] = found
+        return whole
+
+    order = np.argsort(np.concatenate([one.places for one in slices]))
+
+    def numbers(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    names = ("params", "last_params", "best_params", "optimizer_state")
+    return dataclasses.replace(
+        none,
+        **{name: tree(name) for name in names},
+        **{name: numbers(name) for name in ("best_epoch", "epochs", "stopped")},
+        history={name: column(name) for name in none.history},
+        compile_seconds=max(part.compile_seconds for part in parts),
+        run_seconds=seconds,
+    )

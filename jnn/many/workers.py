@@ -15,8 +15,8 @@ import jax
 from jnn import checks
 from jnn.checks import Thing
 from jnn.many import groups
-from jnn.many.result import Fits, joined
-from jnn.many.slices import Kept, Slice, cut
+from jnn.many.result import Fits
+from jnn.many.slices import Kept, Slice, cut, joined
 from jnn.training import progress as bars
 from jnn.training.stopping import Stop
 
@@ -37,8 +37,6 @@ def over_workers(train: Callable[P, Fits]) -> Callable[P, Fits]:
     @wraps(train)
     def call(*args: P.args, **kwargs: P.kwargs) -> Fits:
         if kwargs.get("executor") is None:
-            if kwargs.get("checkpoint") is not None:
-                raise ValueError("checkpoint keeps an executor's finished slices: give executor=")
             return train(*args, **kwargs)
         public: Any = getattr(sys.modules[train.__module__], train.__name__)  # as a worker finds it
         return cast(Any, _slice_by_slice)(public, *args, **kwargs)
@@ -53,47 +51,50 @@ def _slice_by_slice(
     *,
     executor: Thing,
     checkpoint: Thing = None,
-    progress: bool | None = None,
+    progress: Thing = None,
     **options: Thing,
 ) -> Fits:
     began = time.perf_counter()
     options["epochs"] = checks.integer("epochs", options.get("epochs", 100), 0)
-    _check(executor, options)
+    _check(executor, progress, options)
     # a run of no epochs checks all that it is told
     none = train(members, data, progress=progress, **options | {"epochs": 0})
-    count = len(none)
-    group = groups.group_size(count, groups.threads())
-    slices = cut(members, data, options, count, group)
+    slices = cut(members, data, options)
     kept = None if checkpoint is None else Kept(checkpoint, none)
     results: list[Any] = [kept.read(one) if kept else None for one in slices]
-    done = sum(one.end - one.first for one, fits in zip(slices, results, strict=True) if fits)
+    done = sum(len(fits) for fits in results if fits)
     futures: dict[Future[Fits], int] = {}
-    with bars.bar(count, progress, "member", initial=done) as bar:
+    with bars.bar(len(none), progress, "member", initial=done) as bar:
         try:
             for i, one in enumerate(slices):
                 if results[i] is None:
-                    futures[_submitted(executor, train, one, group)] = i
+                    futures[_submitted(executor, train, one)] = i
             for future in as_completed(futures):
                 i = futures[future]
-                results[i] = _result(future)
+                results[i] = _result(future, len(slices[i].places))
                 if kept and isinstance(results[i], Fits):
                     kept.write(slices[i], results[i])
                 if bar:
-                    bar.update(slices[i].end - slices[i].first)
+                    bar.update(len(slices[i].places))
         finally:  # what has not begun need not, where this ends by Ctrl-C
             for future in futures:
                 future.cancel()
     _check_finished(slices, results, kept)
-    fits = joined(none, results, time.perf_counter() - began)
+    fits = joined(none, slices, results, time.perf_counter() - began)
     fits.warn_of_divergence()
     return fits
 
 
-def _check(executor: Thing, options: dict[str, Any]) -> None:
+def _check(executor: Thing, progress: Thing, options: dict[str, Any]) -> None:
     if not callable(getattr(executor, "submit", None)):
         raise TypeError(
             f"executor is a {type(executor).__name__}; it must be one of concurrent.futures, or "
             "have a submit as theirs"
+        )
+    if callable(progress):
+        raise TypeError(
+            "progress is a function of what was reached so far, which an executor's workers do not "
+            "tell: give True, False or None"
         )
     if options.get("mesh") is not None:
         raise ValueError(
@@ -108,10 +109,10 @@ def _check(executor: Thing, options: dict[str, Any]) -> None:
         )
 
 
-def _submitted(executor: Any, train: Any, one: Slice, group: int) -> Future[Fits]:
+def _submitted(executor: Any, train: Any, one: Slice) -> Future[Fits]:
     switches = {name: getattr(jax, name).value for name in _SWITCHES}
     try:
-        return executor.submit(work, train, one.sent, group, switches)
+        return executor.submit(work, train, one.sent, one.group, switches)
     except BrokenExecutor as error:  # by a worker that died while others were told
         failed: Future[Fits] = Future()
         failed.set_exception(error)
@@ -140,27 +141,28 @@ def work(
         return train(**arguments, progress=False)
 
 
-def _result(future: Future[Fits]) -> Fits | Exception:
+def _result(future: Future[Fits], count: int) -> Fits | Exception:
     try:
         fits = future.result()
     except Exception as error:  # noqa: BLE001  whatever ended a worker costs its slice alone
         return error
     if (fits.stopped == "interrupted").any():
         return InterruptedError("its worker was interrupted (Ctrl-C)")
-    return fits
+    return fits[:count]
 
 
 def _check_finished(slices: list[Slice], results: list[Any], kept: Kept | None) -> None:
     failed = [i for i, result in enumerate(results) if not isinstance(result, Fits)]
     if not failed:
         return
-    one, reason = slices[failed[0]], results[failed[0]]
+    first, last = slices[failed[0]].places[[0, -1]]
+    reason = results[failed[0]]
     rest = f"the {len(results) - len(failed)} finished ones"
     if kept:
         then = f"{rest} are kept in {kept.directory}: the same call runs only what is missing"
     else:
         then = f"{rest} are lost: with checkpoint= a directory they are kept"
     raise RuntimeError(
-        f"{len(failed)} of {len(results)} slices failed, the first of them members {one.first} to "
-        f"{one.end - 1}: {reason!r}; {then}"
+        f"{len(failed)} of {len(results)} slices failed, the first of them members {first} to "
+        f"{last}: {reason!r}; {then}"
     ) from reason

@@ -42,7 +42,6 @@ class Rule(NamedTuple):
     full_batch: bool = False
     least_squares: bool = False
     by_layer: bool = True
-    clip_norm: float | None = None
 
     def of(self, params: Params, dtype: Any) -> optax.GradientTransformation:
         """The transformation of a network's parameters, updated in this dtype.
@@ -51,9 +50,7 @@ class Rule(NamedTuple):
           ValueError: it cannot take them.
         """
         rule = self.transformation
-        if self.by_layer:
-            rule = on_layers(rule, params, dtype)
-        return _clipped(rule, self.clip_norm)
+        return on_layers(rule, params, dtype) if self.by_layer else rule
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -89,7 +86,6 @@ OPTIMIZERS: dict[str, Optimizer] = {
 def resolve(
     optimizer: str | optax.GradientTransformation,
     learning_rate: LearningRate = None,
-    clip_norm: Real | None = None,
 ) -> Rule:
     """The optimizer of that name and learning rate, or the optax transformation given.
 
@@ -97,11 +93,9 @@ def resolve(
       optimizer: one of `jnn.OPTIMIZERS`, the name of any other optimizer of optax that takes a
         learning rate, or an optax transformation, which brings its own rate.
       learning_rate: a positive number, an optax schedule, or None for the name's default.
-      clip_norm: longer gradients are shortened to this length first (`optax.clip_by_global_norm`).
     Raises:
-      ValueError: the name is unknown, a number is not positive, a rate is given beside a
-        transformation or to a method that searches for its own, or the gradient is to be clipped
-        that such a method relies on.
+      ValueError: the name is unknown, the rate is not positive, or it is given beside a
+        transformation or to a method that searches for its own.
       TypeError: neither a name nor a transformation; the rate is neither a number nor a schedule.
 
     >>> resolve("sgd", 0.1).transformation is resolve("sgd", 0.2).transformation
@@ -113,17 +107,14 @@ def resolve(
     elif rate is not None:
         meaning = "the length of a step, or an optax schedule of it"
         rate = checks.number("learning_rate", rate, above=0, meaning=meaning)
-    if clip_norm is not None:
-        clip_norm = checks.number("clip_norm", clip_norm, above=0)
     if not isinstance(optimizer, str):
-        return _given(optimizer, rate, clip_norm)
+        return _given(optimizer, rate)
     if optimizer not in OPTIMIZERS:
-        return Rule(_other(optimizer, rate), None, clip_norm=clip_norm)
+        return Rule(_other(optimizer, rate), None)
     known = OPTIMIZERS[optimizer]
-    if known.full_batch and not (rate is None and clip_norm is None):
+    if known.full_batch and rate is not None:
         raise ValueError(
-            f"{optimizer} finds the length of each step itself: leave learning_rate and clip_norm "
-            "out"
+            f"{optimizer} finds the length of each step itself: leave learning_rate out"
         )
     rate = known.learning_rate if rate is None else rate
     return Rule(
@@ -133,7 +124,6 @@ def resolve(
         full_batch=known.full_batch,
         least_squares=known.least_squares,
         by_layer=known.by_layer,
-        clip_norm=clip_norm,
     )
 
 
@@ -159,9 +149,7 @@ def _check_schedule(schedule: optax.Schedule) -> None:
         )
 
 
-def _given(
-    transformation: optax.GradientTransformation, rate: LearningRate, clip_norm: float | None
-) -> Rule:
+def _given(transformation: optax.GradientTransformation, rate: LearningRate) -> Rule:
     """A transformation of the user's."""
     if not (hasattr(transformation, "init") and hasattr(transformation, "update")):
         raise TypeError(
@@ -172,7 +160,7 @@ def _given(
         raise ValueError(
             "learning_rate belongs to an optimizer's name; an optax transformation brings its own"
         )
-    return Rule(transformation, None, clip_norm=clip_norm)
+    return Rule(transformation, None)
 
 
 @lru_cache
@@ -196,12 +184,3 @@ def _other(name: str, learning_rate: LearningRate) -> optax.GradientTransformati
     if learning_rate is None:
         raise ValueError(f"optimizer {name!r} needs a learning_rate: jnn knows no default for it")
     return other(learning_rate)
-
-
-@lru_cache(maxsize=128)
-def _clipped(
-    transformation: optax.GradientTransformation, norm: float | None
-) -> optax.GradientTransformation:
-    if norm is None:
-        return transformation
-    return optax.chain(optax.clip_by_global_norm(norm), transformation)

@@ -9,6 +9,7 @@ from jax import Array, lax
 from jnn import losses, meshes, metrics, penalties
 from jnn.checks import Tree
 from jnn.data.rows import Rows
+from jnn.losses import Loss
 from jnn.params import Params
 from jnn.precision import wide, widened
 from jnn.training import dropout
@@ -41,6 +42,12 @@ def restored(settings: Settings, p: Tree) -> Params:
     return jax.tree.map(lambda leaf: leaf.astype(settings.dtype), params)
 
 
+def loss_of(settings: Settings, knobs: Knobs) -> Loss:
+    """What is minimised, but for the penalty."""
+    loss = losses.resolve(settings.loss)
+    return loss if knobs.smoothing is None else losses.with_smoothing(loss, knobs.smoothing)
+
+
 def value_and_gradient(
     settings: Settings, knobs: Knobs, p: Tree, batch: Batch, key: Array | None
 ) -> tuple[tuple[Array, Value], Any]:
@@ -68,7 +75,7 @@ def value(
     else:
         predictions = dropout.batch_output(params, x, key, knobs.dropout, settings.method)
     predictions = predictions.astype(wide(params[0].w.dtype))
-    loss = losses.resolve(settings.loss)
+    loss = loss_of(settings, knobs)
     each = losses.of_examples(loss, predictions, y)
     mean = jnp.sum(each if weights is None else weights * each) / batch.share
     if losses.is_mean(loss):
@@ -87,8 +94,7 @@ def whole(
     settings: Settings, knobs: Knobs, params: Params, predictions: Array, rows: Rows
 ) -> Array:
     """What is minimised, of all rows: without dropout, as it was predicted for evaluation."""
-    loss = losses.resolve(settings.loss)
-    mean = losses.mean_loss(loss, predictions, rows.y, rows.weights)
+    mean = losses.mean_loss(loss_of(settings, knobs), predictions, rows.y, rows.weights)
     return mean + penalised(knobs, params, mean)
 
 
@@ -102,7 +108,7 @@ def penalised(knobs: Knobs, params: Params, like: Array) -> Array:
 def measured_loss(settings: Settings, predictions: Array, rows: Rows) -> Array:
     """The loss of validation: without penalty, dropout or label smoothing."""
     loss = losses.resolve(settings.loss)
-    return losses.mean_loss(loss.measured or loss, predictions, rows.y, rows.weights)
+    return losses.mean_loss(loss, predictions, rows.y, rows.weights)
 
 
 def predictions(settings: Settings, params: Params, x: Array) -> Array:

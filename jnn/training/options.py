@@ -57,6 +57,8 @@ class Knobs(NamedTuple):
     penalty: Any
     dropout: Any  # probability
     key: Any  # of the dropout masks
+    clip: Any  # longer gradients are shortened to this length
+    smoothing: Any  # ε of label smoothing
     limits: Limits
     mean_weight: Any = None  # of a stream's rows; None: of those so far
 
@@ -103,7 +105,8 @@ class Plan:
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)  # the class is frozen to others
         settle("method", check_method(self.method))
-        losses.resolve(self.loss)
+        loss = losses.resolve(self.loss)
+        _one_each("the loss", {"label smoothing": loss.smoothing})
         settle("dropout_rate", dropout.check_rate(self.dropout_rate))
         settle("metrics", by_name.several(self.metrics))
         settle("watch", check_watch(self.watch))
@@ -127,6 +130,8 @@ class Plan:
         meshes.rows_axis(self.mesh)
         if self.rule.rate is not None:
             settle("learning_rate", self.rule.rate)
+        if self.clip_norm is not None:
+            settle("clip_norm", checks.number("clip_norm", self.clip_norm, above=0))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -135,9 +140,11 @@ class Plan:
             dropout.check_dropout(self.method)
         if self.rule.least_squares:
             residuals.check_squares(self.loss, self.penalty, self.method)
-        if self.rule.full_batch and self.plateau is not None:
+        beside = [name for name in ("plateau", "clip_norm") if getattr(self, name) is not None]
+        if self.rule.full_batch and beside:
             raise ValueError(
-                f"{self.optimizer} finds the length of each step itself: leave plateau out"
+                f"{self.optimizer} finds the length of each step itself: leave "
+                f"{' and '.join(beside)} out"
             )
         if self.rule.full_batch and self.dropout_rate:
             raise ValueError(
@@ -148,7 +155,7 @@ class Plan:
     @cached_property
     def rule(self) -> optimizers.Rule:
         """The optimizer as the program takes it."""
-        return optimizers.resolve(self.optimizer, self.learning_rate, self.clip_norm)
+        return optimizers.resolve(self.optimizer, self.learning_rate)
 
     def __getstate__(self) -> dict[str, Any]:
         """To be pickled and copied: the fields, from which the rule, of closures, is made anew."""
@@ -187,7 +194,7 @@ class Plan:
         rule = self.rule
         return Settings(
             packing=None if rule.by_layer else pack(params, whole=rule.least_squares),
-            loss=self.loss,
+            loss=losses.plain(self.loss),
             metrics=self.metrics,
             watch=self.watch,
             optimizer=rule.of(params, wide(params[0].w.dtype)),
@@ -213,6 +220,8 @@ class Plan:
             penalty=penalty,
             dropout=self.dropout_rate if dropped else None,
             key=self.key if dropped else None,
+            clip=self.clip_norm,
+            smoothing=losses.resolve(self.loss).smoothing,
             limits=self.limits,
         )
 
@@ -229,4 +238,15 @@ def _default_key(kind: str) -> Array:
 def _record(name: str, value: Thing, kind: type) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"{name} is {value!r}; it must be a jnn.{kind.__name__}(…)")
+    _one_each(name, vars(value))
     return value
+
+
+def _one_each(name: str, numbers: dict[str, Any]) -> None:
+    """Refuse arrays, one number for each of many networks."""
+    for field, number in numbers.items():
+        if np.ndim(number):
+            raise ValueError(
+                f"{field} of {name} is an array of shape {np.shape(number)}: fit takes one number; "
+                "jnn.fit_many takes arrays, one number for each of its members"
+            )

@@ -81,7 +81,7 @@ def _taken_up(settings: Settings, given: Tree, fresh: Tree) -> Tree:
     if not alike or kinds(given) != kinds(fresh):
         raise ValueError(
             "optimizer_state is not of this optimizer and network: give that of a result of fit "
-            "with the same optimizer, clip_norm and sizes, or leave it out"
+            "with the same optimizer and sizes, or leave it out"
         )
     return jax.tree.map(jnp.asarray, given)  # copies of what the caller may change
 

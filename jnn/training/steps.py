@@ -83,8 +83,12 @@ def step(settings: Settings, knobs: Knobs, state: State, batch: Batch) -> tuple[
     extra = {"residuals": residuals_of} if settings.least_squares else {}
     update = optax.with_extra_args_support(settings.optimizer).update
     with jax.numpy_dtype_promotion("standard"):  # optax's own arithmetic is written for it
+        shortened = gradient
+        if knobs.clip is not None:
+            clip = optax.clip_by_global_norm(knobs.clip)
+            shortened, _ = clip.update(gradient, optax.EmptyState())
         updates, optimizer = update(
-            gradient,
+            shortened,
             state.optimizer,
             state.params,
             value=value,
@@ -197,7 +201,8 @@ def finish(
     columns = [jnp.stack([jnp.asarray(row[name], loss.dtype) for name in names])]
     if settings.watch:
         watched: Any = data or validation  # a stream is watched on validation rows
-        columns += watch_layers(settings.watch, at_the_end, watched, settings.loss)
+        loss_of = objective.loss_of(settings, knobs)
+        columns += watch_layers(settings.watch, at_the_end, watched, loss_of)
     history = jnp.concatenate([column.astype(loss.dtype) for column in columns])
     return meshes.whole(settings.axis, (state, history))
 

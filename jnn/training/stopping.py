@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from jnn import checks
-from jnn.checks import Real
+from jnn.checks import Real, Reals
 
 # of a field of options: a run that is resumed may have another value of it
 LIMIT = {"resumes": False}
@@ -37,6 +37,8 @@ class Reason(IntEnum):
 @dataclasses.dataclass(frozen=True)
 class Stop:
     """What ends a run before its last epoch, beside `patience`; None is a limit that never acts.
+
+    For `fit_many` each but `seconds` may be an array (M,), one number for each member.
 
     BFGS, L-BFGS and Levenberg–Marquardt also end by themselves, "converged", after an epoch that
     has changed neither parameters nor what the method has learnt: every later one would be the
@@ -61,27 +63,29 @@ class Stop:
     Stop(target=0.001, tolerance=None, gradient=None, seconds=None, min_improvement=0.0)
     """
 
-    target: Real | None = dataclasses.field(default=None, metadata=LIMIT)
-    tolerance: Real | None = dataclasses.field(default=None, metadata=LIMIT)
-    gradient: Real | None = dataclasses.field(default=None, metadata=LIMIT)
+    target: Reals | None = dataclasses.field(default=None, metadata=LIMIT)
+    tolerance: Reals | None = dataclasses.field(default=None, metadata=LIMIT)
+    gradient: Reals | None = dataclasses.field(default=None, metadata=LIMIT)
     seconds: Real | None = dataclasses.field(default=None, metadata=LIMIT)
-    min_improvement: Real = 0.0
+    min_improvement: Reals = 0.0
 
     def __post_init__(self) -> None:
         if self.target is not None:
-            checks.number("target", self.target)
+            checks.numbers("target", self.target)
         if self.tolerance is not None:
-            checks.number("tolerance", self.tolerance, least=0)
+            checks.numbers("tolerance", self.tolerance, least=0)
         if self.gradient is not None:
-            checks.number("gradient", self.gradient, least=0)
+            checks.numbers("gradient", self.gradient, least=0)
         if self.seconds is not None:
             checks.number("seconds", self.seconds, above=0)
-        checks.number("min_improvement", self.min_improvement, least=0)
+        checks.numbers("min_improvement", self.min_improvement, least=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plateau:
     """Cut the learning rate where the monitored loss no longer falls, η ← max(factor · η, …).
+
+    For `fit_many` each may be an array (M,), one number for each member.
 
     Args:
       factor: of each cut, between 0 and 1.
@@ -95,14 +99,15 @@ class Plateau:
     Plateau(factor=0.5, patience=5, minimum=0.0)
     """
 
-    factor: Real = 0.5
-    patience: int = 10
-    minimum: Real = 0.0
+    factor: Reals = 0.5
+    patience: Any = 10
+    minimum: Reals = 0.0
 
     def __post_init__(self) -> None:
-        checks.number("factor", self.factor, above=0, below=1)
-        checks.integer("patience", self.patience, 1)
-        checks.number("minimum", self.minimum, least=0, below=1)
+        checks.numbers("factor", self.factor, above=0, below=1)
+        for patience in np.atleast_1d(np.asarray(self.patience, object)):
+            checks.integer("patience", patience, 1)
+        checks.numbers("minimum", self.minimum, least=0, below=1)
 
 
 class Cut(NamedTuple):

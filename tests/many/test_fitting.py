@@ -1,5 +1,7 @@
 """Many networks at once: each is what `fit` makes of it, whoever its neighbours are."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,10 @@ def drawn(count=M, sizes=(1, 6, 6, 1), **options):
     return jax.vmap(lambda key: jnn.init_network_params(sizes, key, **options))(keys)
 
 
+def drawn_list():
+    return [member(drawn(), m) for m in range(M)]
+
+
 def member(members, m):
     return jax.tree.map(lambda leaf: leaf[m], members)
 
@@ -39,8 +45,11 @@ def of_member(options, m):
     """The options of `fit` for one member."""
 
     def one(value):
-        if isinstance(value, jnn.penalties.Penalty):
-            return jnn.penalties.Penalty(*(one(s) for s in (value.l1, value.l2)))
+        if isinstance(value, (jnn.penalties.Penalty, jnn.Stop, jnn.Plateau)):
+            fields = dataclasses.fields(value)
+            return type(value)(*(one(getattr(value, field.name)) for field in fields))
+        if isinstance(value, jnn.losses.Loss):
+            return jnn.losses.smoothed(value.measured, one(value.smoothing))
         varied = np.ndim(value) == 1 and not isinstance(value, (str, tuple, list))
         return value[m].item() if varied and isinstance(value, np.ndarray) else value
 
@@ -64,6 +73,42 @@ CASES = {
         {"plateau": jnn.Plateau(patience=1), "learning_rate": 0.1, "optimizer": "momentum"},
     ),
     "target": ({}, (X, Y), {"stop": jnn.Stop(target=0.1), "learning_rate": RATES}),
+    "targets of their own": ({}, (X, Y), {"stop": jnn.Stop(target=np.geomspace(0.1, 0.6, M))}),
+    "limits of their own": (
+        {},
+        (X, Y),
+        {
+            "stop": jnn.Stop(
+                tolerance=np.geomspace(1e-3, 0.3, M),
+                gradient=np.geomspace(1e-3, 1, M),
+                min_improvement=np.geomspace(1e-3, 0.1, M),
+            ),
+            "patience": 2,
+        },
+    ),
+    "plateaus of their own": (
+        {},
+        (X, Y),
+        {
+            "plateau": jnn.Plateau(
+                factor=np.linspace(0.1, 0.9, M),
+                patience=np.arange(1, 6),
+                minimum=np.linspace(0, 0.5, M),
+            ),
+            "learning_rate": 0.1,
+            "optimizer": "momentum",
+        },
+    ),
+    "clipping": ({}, (X, Y), {"clip_norm": np.geomspace(0.01, 1, M)}),
+    "label smoothing": (
+        {"sizes": (1, 6, 3)},
+        (X, LABELS),
+        {
+            "loss": jnn.losses.smoothed("cross_entropy", np.linspace(0, 0.4, M)),
+            "validation": 0.2,
+            "watch": ["log_gradients"],
+        },
+    ),
     "dropout": ({}, (X, Y), {"dropout_rate": np.linspace(0.1, 0.5, M), "key": KEYS}),
     "one mask for all": ({}, (X, Y), {"dropout_rate": 0.3}),
     "penalty": ({}, (X, Y), {"penalty": jnn.penalties.l2(RATES), "clip_norm": 1.0}),
@@ -144,13 +189,13 @@ def test_one_that_diverges_keeps_its_last_finite_parameters_and_the_others_go_on
 def test_members_that_are_done_leave_their_groups(monkeypatch):
     """Of 64 members one of eight is left after some epochs: groups are packed anew."""
     calls = []
-    call = host.Runs._call
+    call = host._call
 
-    def counted(runs, *arguments):
+    def counted(*arguments):
         calls.append(1)
-        return call(runs, *arguments)
+        return call(*arguments)
 
-    monkeypatch.setattr(host.Runs, "_call", counted)
+    monkeypatch.setattr(host, "_call", counted)
     monkeypatch.setattr(groups, "group_size", lambda members, threads: 8)
     monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)
     patience = np.where(np.arange(64) % 8 == 0, 1000, 1)
@@ -236,14 +281,25 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (drawn, {"dropout_rate": np.full(M, 1.0)}, ValueError, "dropout"),
         (drawn, {"penalty": jnn.penalties.Penalty(l2=RATES[:2])}, ValueError, "l2 is an array"),
         (drawn, {"key": KEYS[:2]}, ValueError, "key has shape"),
-        (drawn, {"progress": print}, TypeError, "progress is"),
+        (drawn, {"progress": "yes"}, TypeError, "progress is"),
         (drawn, {"key": 3}, TypeError, "key is 3"),
         (drawn, {"batch_size": 41}, ValueError, "batch_size is 41"),
         (lambda: member(drawn(), 0), {}, ValueError, "for a single network take fit"),
-        (list, {}, TypeError, "members is a list"),
+        (list, {}, TypeError, "members is an empty list"),
         (lambda: member(drawn(), slice(0, 0)), {}, ValueError, "members"),
-        (lambda: [member(drawn(), 0), jnn.from_layers([(1.0, 0.0)])], {}, ValueError,
-         "networks of 2 structures"),
+        (lambda: [*drawn_list(), jnn.from_layers([(np.float16(1.0), np.float16(0.0))])], {},
+         ValueError, "members are of dtypes float16 and float32: give all of them one"),
+        (lambda: [*drawn_list(), jnn.init_network_params([2, 1], KEYS[0])], {}, ValueError,
+         "x has shape"),
+        (lambda: [*drawn_list(), 3], {}, TypeError, "member 5 is no network"),
+        (drawn, {"optimizer": "sm3", "learning_rate": RATES}, ValueError,
+         "learning_rate cannot differ between members here"),
+        (drawn, {"stop": jnn.Stop(target=RATES[:2])}, ValueError, "target is an array of shape"),
+        (drawn, {"plateau": jnn.Plateau(patience=np.array([1, 2]))}, ValueError,
+         "patience is an array"),
+        (drawn, {"batch_size": np.arange(5)}, TypeError, "batch_size is"),
+        (drawn, {"epochs": np.arange(5)}, TypeError, "epochs is"),
+        (drawn, {"clip_norm": np.array([1.0, 1.0, 0.0, 1.0, 1.0])}, ValueError, "clip_norm is 0"),
         (lambda: jax.tree.map(lambda a: a.at[0].set(jnp.nan), drawn()), {}, ValueError,
          "members hold NaN"),
         (lambda: 3, {}, TypeError, "members is a int"),

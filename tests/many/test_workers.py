@@ -63,7 +63,7 @@ def assert_same(a, b):
 
 @pytest.fixture(autouse=True)
 def _small_groups(monkeypatch):
-    monkeypatch.setattr(groups, "_GROUP", 2)  # of two, and 11 of them: ten slices
+    monkeypatch.setattr(groups, "_GROUP", 2)  # of two, and 11 of them
 
 
 CASES = {
@@ -78,6 +78,7 @@ CASES = {
         "epochs": 6,
     },
     "losses": {"loss": jnn.losses.quantile(0.3), "dropout_rate": 0.2, "epochs": 2},
+    "clipped": {"clip_norm": RATES, "stop": jnn.Stop(target=100 * RATES), "epochs": 3},
 }  # fmt: skip
 
 
@@ -117,8 +118,8 @@ def test_a_worker_that_fails_costs_its_slice_alone(tmp_path):
     for more, then in (({}, "lost: with checkpoint="), (where, "kept in .*: the same call runs")):
         failing = Here(lambda number: number in (1, 4))
         told = (
-            "2 of 10 slices failed, the first of them members 2 to 3: "
-            rf"MemoryError\('killed'\); the 8 finished ones are {then}"
+            "2 of 11 slices failed, the first of them members 2 to 3: "
+            rf"MemoryError\('killed'\); the 9 finished ones are {then}"
         )
         with pytest.raises(RuntimeError, match=told):
             jnn.fit_many(members, (X, Y), executor=failing, **more, **options)
@@ -139,6 +140,18 @@ def test_a_worker_that_fails_costs_its_slice_alone(tmp_path):
             members, (X, Y), executor=healthy, **where, **options | {"learning_rate": RATES[::-1]}
         )
     assert healthy.tasks == 3
+
+
+def test_networks_of_several_structures(tmp_path):
+    sizes = [[1, 4, 1], [1, 3, 3, 1], [1, 4, 1], [1, 5, 1], [1, 4, 1], [1, 3, 3, 1]]
+    members = [jnn.init_network_params(one, jax.random.key(i)) for i, one in enumerate(sizes)]
+    options = {"key": KEYS[:6], "learning_rate": RATES[:6], "watch": "state_std", "epochs": 2}
+    whole = jnn.fit_many(members, (X, Y), progress=False, **options)
+    for executor in (Here(), Here(lambda number: True)):
+        sliced = jnn.fit_many(
+            members, (X, Y), executor=executor, checkpoint=tmp_path, progress=False, **options
+        )
+        assert_same(sliced, whole)
 
 
 def test_members_that_diverge_are_told_once():
@@ -165,12 +178,12 @@ def test_a_process_that_is_killed(tmp_path):
     members, options = drawn(), {"epochs": 2, "progress": False, "checkpoint": tmp_path}
     with (
         Killing(1, get_context("spawn")) as executor,
-        pytest.raises(RuntimeError, match=r"8 of 10 slices failed, .*members 4 to 5: Broken"),
+        pytest.raises(RuntimeError, match=r"9 of 11 slices failed, .*members 4 to 5: Broken"),
     ):
         jnn.fit_many(members, (X, Y), executor=executor, **options)
     healthy = Here()
     fits = jnn.fit_many(members, (X, Y), executor=healthy, **options)
-    assert healthy.tasks == 8
+    assert healthy.tasks == 9
     assert_same(fits, jnn.fit_many(members, (X, Y), epochs=2, progress=False))
 
 
@@ -184,7 +197,7 @@ def test_a_process_that_is_killed(tmp_path):
         ({"epochs": -1}, ValueError, "epochs is -1"),
         ({"stop": jnn.Stop(seconds=3)}, ValueError, "stop.seconds is a limit of one program"),
         ({"checkpoint": ""}, ValueError, "directory is ''"),
-        ({"progress": print}, TypeError, "progress is"),
+        ({"progress": print}, TypeError, "progress is a function"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named_before_a_worker_is_told(options, error, message, as_a_user):

@@ -172,6 +172,7 @@ OF_PARAMS: dict[str, Call] = {
             ).history
         ),
     ),
+    "fit_many, two structures and a checkpoint": Call("plain", lambda p: _several(p)),
     "solve_readout": Call("plain", lambda p: jnn.solve_readout(p, (X, Y), l2=0.1)),
     "lsuv": Call("residual", lambda p: jnn.lsuv(p, X)),
     "penalties.value": Call(
@@ -213,6 +214,19 @@ def _many(params, **options):
     return jnn.fit_many(
         members, (X, Y), learning_rate=rates, epochs=2, batch_size=5, progress=False, **options
     )
+
+
+def _several(params):
+    other = jnn.init_network_params([*jnn.sizes(params)[:1], 2, jnn.sizes(params)[-1]], KEYS[0])
+    other = jax.tree.map(lambda leaf: leaf.astype(params[0].w.dtype), other)
+    stop = jnn.Stop(target=np.array([1e-9, 1e-8, 1e-7]))
+    with tempfile.TemporaryDirectory() as folder:
+        for epochs in (1, 2):
+            fits = jnn.fit_many(
+                [params, other, params], (X, Y), epochs=epochs, stop=stop, progress=False,
+                clip_norm=np.array([0.5, 1.0, 2.0]), checkpoint=folder,
+            )  # fmt: skip
+        return fits.params, fits.history
 
 
 def _resumed(params):

@@ -76,9 +76,7 @@ def spread(mesh, rank, of):
     """A global array of this process's rows alone."""
     place = NamedSharding(mesh, PartitionSpec("rows"))
     mine = slice(rank * N // of, (rank + 1) * N // of)
-    return tuple(
-        jax.make_array_from_process_local_data(place, a[mine]) for a in (X, Y, WEIGHTS)
-    )
+    return tuple(jax.make_array_from_process_local_data(place, a[mine]) for a in (X, Y, WEIGHTS))
 
 
 def run(way, name, mesh=None, rank=0, of=1, **more):
@@ -188,6 +186,7 @@ def killed(mesh, rank, folder, after, who):
 
 def uneven(mesh, rank):
     """Streams that give different numbers of batches."""
+
     def batches(epoch):
         return [(X[:4], Y[:4])] * (3 + rank)
 

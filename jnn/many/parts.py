@@ -1,0 +1,181 @@
+"""Members of one structure: their states on the host, and the one program that trains them."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jnn import meshes
+from jnn.checks import Thing
+from jnn.many import compiled
+from jnn.many.compiled import Own
+from jnn.many.sources import Sources
+from jnn.precision import wide
+from jnn.training.options import Knobs, Settings
+from jnn.training.state import State, unpacked, with_best
+from jnn.training.stopping import Reason
+
+
+@dataclasses.dataclass
+class Part:
+    """The members of one structure in a call of `fit_many`.
+
+    Args:
+      places: (m,), which of all members they are.
+      settings: what their program is made for.
+      names: of the columns of their history.
+      states, knobs: (m, …) a leaf, on the host; a key that all share as it is.
+      group: how many members one call of the program trains.
+    """
+
+    places: np.ndarray
+    settings: Settings
+    names: list[str]
+    states: State
+    knobs: Knobs
+    group: int
+    # futures of the compiled one, by device; None: the default device
+    programs: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    compile_seconds: float = 0.0
+    compiled_at: float = np.inf
+    # groups and what they did in some epochs, one after the other
+    history: list[tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=list)
+
+    def left(self) -> list[np.ndarray]:
+        """Those that are not done, in groups; as places within this part."""
+        left = np.flatnonzero(self.states.reason == int(Reason.RUNNING))
+        return [left[i : i + self.group] for i in range(0, len(left), self.group)]
+
+    def arguments(
+        self, group: np.ndarray, sources: Sources, own: Own, order: Any, integers: tuple[int, ...]
+    ) -> list[Any]:
+        """What the program takes of a group, which is filled up with copies of its last member.
+
+        Args:
+          group: places within this part.
+          sources, own: rows, and what each member has of its own.
+          order: of visits: for all, or with a leading axis for each in the group.
+          integers: n, the steps of an epoch and how many epochs.
+        """
+        filled = np.minimum(np.arange(self.group), len(group) - 1)
+        members = group[filled]
+
+        def of_each(tree: Any, index: np.ndarray) -> Any:
+            return jax.tree.map(lambda leaf: leaf[index], tree)
+
+        key = self.knobs.key
+        knobs = of_each(self.knobs._replace(key=None), members)
+        knobs = knobs._replace(key=key[members] if own.key else key)
+        rows: Any = (sources.data, sources.validation)
+        rows = of_each(rows, self.places[members]) if own.rows else rows
+        order = of_each(order, filled) if own.order else order
+        # integers that no switch of JAX widens
+        return [of_each(self.states, members), knobs, *rows, order, *map(np.int32, integers)]
+
+    def traced(
+        self, arguments: list[Any], sources: Sources, rows: int, own: Own, device: Any
+    ) -> Callable[[], Any]:
+        """What compiles the program, for a thread; it is traced here: threads have own switches."""
+        start = time.perf_counter()
+        *others, epochs = arguments if device is None else jax.device_put(arguments, device)
+        alone = None if device is None else Mesh(np.array([device]), ("members",))
+        with meshes.current(alone):  # whatever mesh is the current one
+            lowered = compiled.run.lower(self.settings, *others, sources.length, rows, own, epochs)
+        self.compile_seconds = time.perf_counter() - start
+
+        def compiled_now() -> Any:
+            start = time.perf_counter()
+            program = lowered.compile()
+            self.compiled_at = time.perf_counter()
+            self.compile_seconds += self.compiled_at - start
+            return program
+
+        return compiled_now
+
+    def take_back(self, group: np.ndarray, states: State, history: np.ndarray) -> None:
+        """Keep what a group has become, and what it did: (group, epochs, names)."""
+        before = self.states.epoch[group]
+        jax.tree.map(partial(_put, group), self.states, states)
+        ran = self.states.epoch[group] - before
+        history = history[: len(group)].copy()
+        history[np.arange(history.shape[1]) >= ran[:, None]] = np.nan
+        self.history.append((group, history))
+
+    def networks(self) -> tuple[Any, Any, Any]:
+        """The last parameters, the best, and the optimizer's states, as networks'."""
+        states = with_best(self.states)
+        found = (states.params, states.best, states.optimizer)
+        settings = self.settings
+        as_they_are = settings.packing is None and wide(settings.dtype) == settings.dtype
+        return found if as_they_are else jax.device_get(_unpacked(settings, found))
+
+    def table(self) -> np.ndarray:
+        """(m, epochs, names), NaN after a member's last epoch."""
+        shape = (len(self.places), int(self.states.epoch.max(initial=0)), len(self.names))
+        table = np.full(shape, np.nan, self.states.memory.dtype)
+        at = np.zeros(len(self.places), int)
+        for group, history in self.history:
+            for member, rows in zip(group, history, strict=True):
+                there = table[member, at[member] : at[member] + len(rows)]
+                there[:] = rows[: len(there)]  # NaN after its last epoch
+                at[member] += len(rows)
+        return table
+
+
+@partial(jax.jit, static_argnums=0)
+def _unpacked(settings: Settings, found: Any) -> Any:
+    return jax.vmap(partial(unpacked, settings))(found)
+
+
+def _put(group: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
+    whole[group] = part[: len(group)]
+
+
+def columns(parts: list[Part]) -> dict[str, np.ndarray]:
+    """The history of all members: (M, epochs) a name, and (M, epochs, N) for what is watched."""
+    members = sum(len(part.places) for part in parts)
+    found: dict[str, np.ndarray] = {}
+    tables = [part.table() for part in parts]
+    epochs = max(table.shape[1] for table in tables)
+    for name in dict.fromkeys(parts[0].names):
+        watched = name in parts[0].settings.watch
+        layers = max(part.names.count(name) for part in parts)
+        column = np.full((members, epochs, layers), np.nan, tables[0].dtype)
+        for part, table in zip(parts, tables, strict=True):
+            at = [i for i, one in enumerate(part.names) if one == name]
+            column[part.places, : table.shape[1], : len(at)] = table[:, :, at]
+        found[name] = column if watched else column[:, :, 0]
+    return found
+
+
+def restore(parts: list[Part], history: dict[str, np.ndarray]) -> None:
+    """Take up the history of an earlier session, as `columns` gave it."""
+    for part in parts:
+        found = []
+        for name in dict.fromkeys(part.names):
+            column = history[name][part.places]
+            column = column.reshape(*column.shape[:2], -1)
+            found.append(column[:, :, : part.names.count(name)])
+        part.history = [(np.arange(len(part.places)), np.concatenate(found, axis=2))]
+
+
+def devices_of(mesh: Thing) -> list[Any]:
+    """Where groups go in turn: along the first axis of a mesh; [None], the default, without one.
+
+    Raises:
+      TypeError: it is no mesh.
+      ValueError: it holds devices of other processes.
+
+    >>> devices_of(None), len(devices_of(jax.make_mesh((1,), ("members",))))
+    ([None], 1)
+    """
+    if meshes.rows_axis(mesh) is None:
+        return [None]
+    if mesh.is_multi_process:
+        raise ValueError("mesh holds devices of other processes: to train there give executor=")
+    return list(mesh.devices.reshape(len(mesh.devices), -1)[:, 0])
