@@ -46,13 +46,7 @@ class Loss(NamedTuple):
     smoothing: Any  # ε where it is `smoothed` of `measured`, else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by how it is made: functions of functions do not pickle themselves.
-
-        >>> import pickle
-        >>> loss = smoothed("cross_entropy", 0.1)
-        >>> pickle.loads(pickle.dumps(loss)) is loss
-        True
-        """
+        """Pickled by how it is made, for its functions do not pickle."""
         names = [name for name, loss in LOSSES.items() if loss is self]
         if names:
             return resolve, (names[0],)

@@ -40,7 +40,7 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     rows: Any = (data, validation)
     if run.plan.mesh is not None:
         rows = jax.tree.map(partial(_on_mesh, run.plan.mesh), rows)
-        run.begin_on(run.plan.mesh)
+        run.state, run.knobs = processes.placed(run.plan.mesh, run.state, run.knobs, run.done)
 
     def run_chunk(order: Any, count: int) -> tuple[State, Any]:
         return compiled.run(
@@ -54,6 +54,7 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
         return max(count, 0)
 
     chunk = max(1, int(_LOOK_SECONDS / _expected_seconds(run, n, steps)))
+    chunk = 1 if processes.several(run.plan.mesh) else chunk  # whose talk takes who knows how long
     count = next_count(run.done, chunk)
     order = orders.draw(count)
     with run.monitored() as bar:
@@ -129,7 +130,7 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
     """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
     validation = jax.tree.map(partial(_on_mesh, run.plan.mesh), validation)
     if run.plan.mesh is not None:
-        run.begin_on(run.plan.mesh)
+        run.state, run.knobs = processes.placed(run.plan.mesh, run.state, run.knobs, run.done)
     reader.skip(run.done)
     if reader.stream.mean_weight is not None:
         run.knobs = run.knobs._replace(mean_weight=float(reader.stream.mean_weight))

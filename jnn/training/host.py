@@ -6,7 +6,7 @@ a generator that is carried, too.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,9 +14,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import Array
 
-from jnn import callers, checks, meshes
+from jnn import callers, checks
 from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.interrupts import Interrupt
@@ -105,14 +104,6 @@ class Run:
         self.generator.bit_generator.state = found.record["generator"]
         self._judge_anew()
 
-    def begin_on(self, mesh: Any) -> None:
-        """Put what is computed with on every device of a mesh."""
-        self.state = meshes.put(mesh, self.state)
-        self.knobs = jax.tree.map(  # numbers of Python's fit every array's dtype
-            lambda knob: meshes.put(mesh, knob) if isinstance(knob, Array) else knob, self.knobs
-        )
-        processes.check_same(mesh, self.done, "epochs found in the checkpoint's directory")
-
     @contextmanager
     def monitored(self) -> Iterator[Any]:
         """A progress bar (or None), while epochs run."""
@@ -132,19 +123,12 @@ class Run:
             last = dict(zip(self.names, self.history[-1][-1], strict=True))
             shown = [name for name in ("loss", "validation_loss") if name in last]
             bar.set_postfix({name: f"{last[name]:.4g}" for name in shown})
-        asked = self._callback_asks(self.plan.callback) if self.plan.callback else False
+        asked = processes.asked(self.plan.mesh, self.plan.callback, self.result)
         if self.done < self.plan.epochs:
             if asked:
                 self.stopped = self.stopped or "progress"
             self.stop_early()
         self.write(self.state)
-
-    def _callback_asks(self, callback: Callable[..., Any]) -> bool:
-        """Whether the progress function, called by the first process alone, asks for an end."""
-        result = self.result()
-        answer = callback(result) if processes.is_first(self.plan.mesh) else None
-        asked = isinstance(answer, (bool, np.bool_)) and bool(answer)
-        return bool(processes.of_first(self.plan.mesh, asked))
 
     def given_up(self) -> bool:
         """Whether a user or a clock asks for an end, of this process."""

@@ -9,12 +9,15 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnn import meshes
 from jnn.checks import Real
 from jnn.data.rows import Rows
+from jnn.training.options import Knobs
+from jnn.training.state import State
 
 
 def several(mesh: Mesh | None) -> bool:
@@ -63,6 +66,35 @@ def check_same(mesh: Mesh | None, number: int, what: str) -> None:
     if len(set(said)) > 1:
         each = ", ".join(f"process {i} has {one}" for i, one in enumerate(said))
         raise ValueError(f"processes differ in their {what}: {each}")
+
+
+def asked(
+    mesh: Mesh | None, callback: Callable[..., Any] | None, result: Callable[[], Any]
+) -> bool:
+    """Whether a function of progress, called at the first process alone, asks for an end.
+
+    >>> asked(None, lambda fit: fit > 2, lambda: 3)
+    True
+    """
+    if callback is None:
+        return False
+    reached = result()  # by all: it may be computed
+    answer = callback(reached) if is_first(mesh) else None
+    return bool(of_first(mesh, isinstance(answer, (bool, np.bool_)) and bool(answer)))
+
+
+def placed(mesh: Mesh, state: State, knobs: Knobs, done: int) -> tuple[State, Knobs]:
+    """State and numbers of a run on every device of the mesh, after so many epochs.
+
+    Raises:
+      ValueError: processes have read different checkpoints.
+    """
+    check_same(mesh, done, "epochs found in the checkpoint's directory")
+
+    def put(leaf: Any) -> Any:  # numbers of Python's fit every array's dtype
+        return meshes.put(mesh, leaf) if isinstance(leaf, Array) else leaf
+
+    return meshes.put(mesh, state), jax.tree.map(put, knobs)
 
 
 def rows_a_device(mesh: Mesh | None) -> int:

@@ -203,8 +203,7 @@ def finish(
         watched: Any = data or validation  # a stream is watched on validation rows
         loss_of = objective.loss_of(settings, knobs)
         columns += watch_layers(settings.watch, at_the_end, watched, loss_of)
-    history = jnp.concatenate([column.astype(loss.dtype) for column in columns])
-    return meshes.whole(settings.axis, (state, history))
+    return state, jnp.concatenate([column.astype(loss.dtype) for column in columns])
 
 
 def _all_finite(tree: Tree) -> Array:

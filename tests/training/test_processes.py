@@ -11,13 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jnn
@@ -176,14 +174,6 @@ def checkpoint(mesh, rank, folder):
     told(run("arrays", "rules", mesh, rank, 2, epochs=3, checkpoint=folder))
 
 
-def killed(mesh, rank, folder, after, who):
-    """One process is killed; the other says which."""
-    if rank == int(who):
-        threading.Timer(float(after), os.kill, (os.getpid(), signal.SIGKILL)).start()
-    where = jnn.Checkpoint(folder, every_epochs=50)
-    run("arrays", "plain", mesh, rank, 2, epochs=10**6, checkpoint=where)
-
-
 def uneven(mesh, rank):
     """Streams that give different numbers of batches."""
 
@@ -200,9 +190,110 @@ JOBS = {
     "interrupt, stream": interrupt_stream,
     "progress": progress,
     "checkpoint": checkpoint,
-    "killed": killed,
     "uneven": uneven,
 }
+
+
+# ---- the tests ----
+
+
+@pytest.fixture
+def environment():
+    """Of processes with eight devices each, or as many as are asked for."""
+
+    def of(devices):
+        flags = f" --xla_force_host_platform_device_count={devices}"
+        flags = os.environ.get("XLA_FLAGS", "") + flags
+        return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+
+    return of
+
+
+def together(environment, job, *arguments):
+    """Standard output and error of both processes of a job."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), str(port), job, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(1),
+        )
+        for rank in (0, 1)
+    ]
+    return [process.communicate(timeout=600) for process in running]
+
+
+@pytest.mark.slow
+def test_eight_devices_compute_what_one_does(environment):
+    command = [sys.executable, __file__, "eight"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=900, env=environment(8)
+    )
+    assert done.stdout == "done\n", done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_two_processes_compute_what_one_does(environment):
+    for out, error in together(environment, "all"):
+        assert [line for line in out.splitlines() if "Gloo" not in line] == ["done"], out + error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("job", "stopped"),
+    [
+        ("time limit", "seconds"),
+        ("interrupt", "interrupted"),
+        ("interrupt, stream", "interrupted"),
+        ("progress", "progress"),
+    ],
+)
+def test_what_ends_one_process_ends_both_in_the_same_epoch(environment, job, stopped):
+    (first, error), (second, _) = together(environment, job)
+    said = [
+        [
+            json.loads(line)
+            for line in out.splitlines()
+            if line.startswith("[") and "Gloo" not in line
+        ]
+        for out in (first, second)
+    ]
+    assert said[0] == said[1], error
+    ((_, reason),) = said[0]
+    assert reason == stopped
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_from_the_checkpoint_of_two(environment, tmp_path, x64):
+    together(environment, "checkpoint", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-000000000003.safetensors"]
+    found, expected = run("arrays", "rules", checkpoint=tmp_path), run("arrays", "rules")
+    assert found.resumed == 3
+    for a, b in zip(numbers(found), numbers(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.slow
+def test_streams_of_different_lengths_are_refused_everywhere(environment):
+    for _, error in together(environment, "uneven"):
+        assert "process 0: 3 of 4, process 1: 4 of 4 rows: give as many" in error
+
+
+def test_bad_input_is_named_before_anything_is_computed(nothing_runs):
+    with pytest.raises(TypeError, match=r"mesh is 8; it must be a jax\.sharding\.Mesh"):
+        jnn.fit(jnn.from_layers([(1.0, 0.0)]), (X, Y), mesh=8)
+
+
+def test_rows_of_weight_zero_are_refused_where_they_lie_spread(nothing_runs):
+    mesh = jax.make_mesh((1,), ("rows",), axis_types=(AxisType.Auto,))
+    place = NamedSharding(mesh, PartitionSpec("rows"))
+    rows = [jax.device_put(a, place) for a in (X, Y, np.arange(N))]
+    with pytest.raises(ValueError, match="weights of data hold zeros, but rows that lie spread"):
+        jnn.fit(jnn.from_layers([(1.0, 0.0)]), tuple(rows), mesh=mesh)
 
 
 if __name__ == "__main__":
