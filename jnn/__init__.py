@@ -34,7 +34,13 @@ from jnn.initializers import INITIALIZERS as INITIALIZERS
 from jnn.losses import LOSSES as LOSSES
 
 # Many networks at once
-from jnn.many import Fits as Fits, fit_many as fit_many
+from jnn.many import (
+    Fits as Fits,
+    cross_validate as cross_validate,
+    fit_many as fit_many,
+    grid as grid,
+    halving as halving,
+)
 from jnn.metrics import (
     METRICS as METRICS,
     ClassificationReport as ClassificationReport,

@@ -53,6 +53,33 @@ def as_arrays(params: Thing) -> Params:
     return jax.tree.map(jnp.asarray, params) if _examined(params).on_the_host else params
 
 
+def count_members(params: Thing) -> int | None:
+    """How many networks of one structure are stacked, leaves (M, …); None for a single network.
+
+    Raises:
+      TypeError, ValueError: as from `check_params`, or the leaves hold different numbers of
+        networks, or none.
+
+    >>> params = jnn.from_layers([(1.0, 2.0)])
+    >>> count_members(params), count_members(jax.tree.map(lambda a: jnp.stack([a, a]), params))
+    (None, 2)
+    """
+    several = isinstance(params, tuple) and bool(params)
+    if not several or not all(np.ndim(getattr(stack, "w", 0)) == 4 for stack in params):
+        check_params(params)
+        return None
+    leaves = jax.tree.leaves(params)
+    counts = {np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in leaves}
+    if len(counts) > 1 or counts <= {0, None}:
+        raise ValueError(
+            f"the leaves have shapes {[np.shape(leaf) for leaf in leaves]}; stacked networks have "
+            "leaves (M, …), M the same for all and at least 1"
+        )
+    _check_alive(params)
+    check_params(jax.tree.map(lambda leaf: leaf[0], params))
+    return counts.pop()
+
+
 class _Found(NamedTuple):
     """What a network is by its shapes and types."""
 
@@ -69,15 +96,19 @@ def _examined(params: Thing) -> _Found:
             f"got {got}: use from_layers for a list of (W, b)"
         )
     found = _found(tuple([_described(i, stack) for i, stack in enumerate(params)]))
+    _check_alive(params)
+    return found
+
+
+def _check_alive(params: Params) -> None:
     for i, stack in enumerate(params):
         for a in (stack.w, stack.b):
-            if not isinstance(a, (Tracer, np.ndarray)) and a.is_deleted():
+            if isinstance(a, jax.Array) and not isinstance(a, Tracer) and a.is_deleted():
                 raise ValueError(
                     f"stack {i} holds an array that was deleted, as jit deletes what is "
                     "donated to it (donate_argnums): go on with what that function returned, or "
                     "donate a copy, jax.tree.map(jnp.copy, params)"
                 )
-    return found
 
 
 # ---- one stack ----

@@ -144,6 +144,8 @@ def test_what_is_no_network_is_refused(case, as_a_user):
 @pytest.mark.parametrize("case", ["b one short", "deep, not square", "integers", "an ensemble"])
 @pytest.mark.parametrize("call", TAKES_PARAMS)
 def test_every_function_of_a_network_refuses_it(call, case, as_a_user):
+    if (call, case) == ("save", "an ensemble"):
+        pytest.skip("stacked networks are kept as they are")
     params, error, message = NO_NETWORK[case]
     with pytest.raises(error, match=message):
         TAKES_PARAMS[call](params)

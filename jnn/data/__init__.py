@@ -17,5 +17,5 @@ from jnn.data.scaling import (
     standardize as standardize,
     unstandardize as unstandardize,
 )
-from jnn.data.splits import host_generator as host_generator, split as split
+from jnn.data.splits import folds as folds, host_generator as host_generator, split as split
 from jnn.data.streams import Stream as Stream

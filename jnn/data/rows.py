@@ -26,14 +26,19 @@ class Rows(NamedTuple):
     weights: Any  # (n,), all positive; None for all ones
 
 
-def filled_up(rows: Rows, *, weights: bool = False) -> Rows:
+def filled_up(rows: Rows, *, weights: bool = False, like: int = 0) -> Rows:
     """As many rows as `padding.longer` says; weights, also where they are asked for, end in zeros.
+
+    Args:
+      rows: to be filled up.
+      weights: whether they are asked for.
+      like: of how many rows the length is to be, where these are fewer.
 
     >>> filled_up(Rows(np.ones((3, 1)), np.ones((3, 1)), None), weights=True).weights.tolist()
     [1.0, 1.0, 1.0, 0.0]
     """
     n = len(rows.x)
-    length = padding.longer(n)
+    length = padding.longer(max(n, like))
     x, y = (padding.filled_up(a, length) for a in (rows.x, rows.y))
     if rows.weights is None and not weights:
         return Rows(x, y, None)

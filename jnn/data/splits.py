@@ -1,4 +1,4 @@
-"""Rows shuffled and dealt out to parts, such as training, validation and test.
+"""Rows shuffled and dealt out to parts: training, validation and test, or folds.
 
 It happens once, on the host, before the compiled run, so it is NumPy; what NumPy draws follows from
 a JAX key as well.
@@ -72,6 +72,35 @@ def split(
             part.append(dealt)
     orders = [generator.permutation(np.concatenate(part)) for part in parts]
     return tuple(tuple(column[order] for column in columns) for order in orders)
+
+
+def folds(
+    n: int, count: int, key: Array, *, stratify: Data = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows of cross-validation: n rows dealt out to K parts, each held out once.
+
+    The parts are those of `split` with fractions 1/K: their sizes differ by one at most, and so do
+    the numbers of rows of a label where they are stratified.
+
+    Args:
+      n: how many rows there are.
+      count: K, at least 2.
+      key: from `jax.random.key`; the same key deals the same rows.
+      stratify: as in `split`; of each class at least K rows.
+    Returns:
+      K pairs (train, test) of indices in ascending order, as scikit-learn's splitters give them.
+    Raises:
+      ValueError: fewer rows than parts, too few rows of a label.
+      TypeError: n or count is not an integer, the key is not a JAX key.
+
+    >>> [(len(train), len(test)) for train, test in folds(10, 3, jax.random.key(0))]
+    [(6, 4), (7, 3), (7, 3)]
+    """
+    n = checks.integer("n", n, 2)
+    count = checks.integer("count", count, 2, n, meaning="each fold holds out a row at least")
+    rows = np.arange(n)
+    parts = split((rows,), [1 / count] * count, key, stratify=stratify)
+    return [(np.setdiff1d(rows, test), np.sort(test)) for (test,) in parts]
 
 
 def _columns(arrays: Sequence[Data]) -> tuple[np.ndarray, ...]:

@@ -20,6 +20,7 @@ from jnn.figures.jacobians import (
     jacobian_spectrum as jacobian_spectrum,
     sensitivity as sensitivity,
 )
+from jnn.figures.many import ensemble as ensemble, fan as fan, heat_map as heat_map
 from jnn.figures.matrices import confusion_matrix as confusion_matrix, matrix as matrix
 from jnn.figures.phases import (
     phase_diagram as phase_diagram,

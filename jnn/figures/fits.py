@@ -40,7 +40,7 @@ def curves(
     order = np.argsort(x, kind="stable")
     figure = empty(title, x_title, y_title)
     if data is not None:
-        _add_points(figure, data)
+        add_points(figure, data)
     styles = line_styles(len(predictions))
     for (name, values), style in zip(predictions.items(), styles, strict=True):
         y = vector(f"the prediction {name!r}", values, x.size)
@@ -48,7 +48,8 @@ def curves(
     return figure.update_layout(showlegend=True)
 
 
-def _add_points(figure: go.Figure, data: tuple[Data, Data]) -> None:
+def add_points(figure: go.Figure, data: tuple[Data, Data]) -> None:
+    """Measurements, as points in grey."""
     if len(data) != 2:
         raise ValueError(f"data must be a pair (x, y), got {len(data)} entries")
     x = vector("data[0]", data[0])

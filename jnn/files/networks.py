@@ -1,8 +1,8 @@
 """A network as a sealed file: its structure in the header, and loaded without running any code.
 
-The arrays are "0.w", "0.b", "1.w", …, a pair a stack, and their shapes are the sizes. The texts are
-format, version, and per stack "0.activation" (or "0.function", the name of a function of the
-user's) and "0.residual".
+The arrays are "0.w", "0.b", "1.w", …, a pair a stack, and their shapes are the sizes; those of M
+stacked networks begin with M. The texts are format, version, and per stack "0.activation" (or
+"0.function", the name of a function of the user's) and "0.residual".
 """
 
 import json
@@ -23,7 +23,7 @@ from jnn.files import sealed
 from jnn.files.atomic import write_atomically
 from jnn.outputs import OUTPUTS
 from jnn.params import Params, Stack
-from jnn.structure import check_params
+from jnn.structure import count_members
 from jnn.transfers import meant
 
 Functions: TypeAlias = Mapping[str, Callable[[Array], Array]]
@@ -37,21 +37,22 @@ _AGAIN = "save the network again, or take another copy of the file"
 def save(
     path: str | os.PathLike[str], params: Params, *, activations: Functions | None = None
 ) -> None:
-    """Write a network to a safetensors file, whole or not at all.
+    """Write a network, or many of one structure, to a safetensors file, whole or not at all.
 
     An interrupted save leaves the file as it was. Every bit survives, NaN and infinity included;
     the name is kept as given, ".safetensors" is the customary suffix.
 
     Args:
       path: of the file; its directory must exist. A file that stands there is replaced.
+      params: the network; or stacked ones, leaves (M, …), such as the `params` of `Fits`.
       activations: names of the functions of your own among the activations, {"bent": bent}, for
         `load` to ask for.
     Raises:
       FileNotFoundError: the directory does not exist.
       ValueError: the path is not that of a file, an activation is a function without a name, a name
         in `activations` is one of jnn's own, an output that mixes entries stands elsewhere than in
-        the last layer, or the parameters are not a network of float64, float32, float16 or
-        bfloat16.
+        the last layer, or the parameters are not a network, or stacked ones, of float64, float32,
+        float16 or bfloat16.
       TypeError: the parameters are not a tuple of stacks.
 
     >>> import tempfile
@@ -62,7 +63,7 @@ def save(
     >>> jnn.sizes(again), again[0].activation, bool((again[1].w == params[1].w).all())
     ((2, 8, 8, 1), 'tanh', True)
     """
-    check_params(params)
+    count_members(params)
     functions = _check_names(activations)
     arrays = {}
     texts = {"format": FORMAT, "version": VERSION}
@@ -75,7 +76,7 @@ def save(
 
 @meant
 def load(path: str | os.PathLike[str], *, activations: Functions | None = None) -> Params:
-    """Read the network that `save` wrote: the same parameters to the bit, in the same tree.
+    """Read the network, or the many, that `save` wrote: the same bits, in the same tree.
 
     Args:
       path: of the file. What it holds is data: no code of the file's is run, whoever wrote it.
@@ -100,7 +101,7 @@ def load(path: str | os.PathLike[str], *, activations: Functions | None = None) 
     asked = {name for key, name in texts.items() if key.endswith(".function")}
     stacks = _stacks(path, texts, arrays, _check_names(activations, asked))
     try:
-        check_params(stacks)
+        count_members(stacks)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no network: {short(str(error))}; {_AGAIN}") from error
     wide = any(a.dtype.itemsize == 8 for a in arrays.values())
@@ -129,12 +130,12 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.nd
     unfit = {
         name: (a.dtype.name, a.shape)
         for name, a in arrays.items()
-        if a.dtype not in DTYPES or a.ndim not in (2, 3) or a.size == 0
+        if a.dtype not in DTYPES or a.ndim not in (2, 3, 4) or a.size == 0
     }
     if unfit:
         raise ValueError(
-            f"{path} holds {short(str(unfit))}; networks hold {_HELD} of 2 or 3 dimensions; "
-            f"{_AGAIN}"
+            f"{path} holds {short(str(unfit))}; networks hold {_HELD} of 2 to 4 "
+            f"dimensions; {_AGAIN}"
         )
     return texts, arrays
 

@@ -44,9 +44,9 @@ def run(
     """Train G members for `epochs` epochs, or until all of them are done.
 
     Args:
-      settings, n, steps_an_epoch, length, rows, epochs: as in `training.compiled.run`.
+      settings, steps_an_epoch, length, rows, epochs: as in `training.compiled.run`.
       states, knobs: leaves (G, …), but a key that all share.
-      data, validation: with a leading G where each has its own.
+      data, validation, n: with a leading G where each has its own rows.
       order: (R, …), or (G, R, …) where each has its own; None: the order of the data.
     Returns:
       The states then, and (G, R, names) numbers of `history_names`.
@@ -57,7 +57,7 @@ def run(
     of_rows = 0 if own.rows else None
 
     def of_member(
-        old: State, knobs: Knobs, data: Rows, validation: Rows | None, visits: Array | None
+        old: State, knobs: Knobs, data: Rows, validation: Rows | None, n: Any, visits: Array | None
     ) -> tuple[State, Array]:
         every = counted(data, n, length)
         new, row = epoch(
@@ -66,21 +66,22 @@ def run(
         runs = old.reason == int(Reason.RUNNING)
         return jax.tree.map(lambda a, b: jnp.where(runs, a, b), new, old), row
 
-    of_all = jax.vmap(of_member, in_axes=(0, of_knobs, of_rows, of_rows, 0 if own.order else None))
+    of_order = 0 if own.order else None
+    of_all = jax.vmap(of_member, in_axes=(0, of_knobs, of_rows, of_rows, of_rows, of_order))
 
     def one(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, states, history = carry
         visits = None
         if order is not None:
             visits = lax.dynamic_index_in_dim(order, i, int(own.order), keepdims=False)
-        states, row = of_all(states, knobs, data, validation, visits)
+        states, row = of_all(states, knobs, data, validation, n, visits)
         return i + 1, states, lax.dynamic_update_index_in_dim(history, row, i, 1)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
         i, states, _ = carry
         return (i < epochs) & jnp.any(states.reason == int(Reason.RUNNING))
 
-    shapes = jax.eval_shape(of_all, states, knobs, data, validation, _first(order, own))
+    shapes = jax.eval_shape(of_all, states, knobs, data, validation, n, _first(order, own))
     group, names = shapes[1].shape
     history = jnp.zeros((group, rows, names), shapes[1].dtype)
     start: Any = (0, states, history)

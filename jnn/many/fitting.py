@@ -18,6 +18,7 @@ from jnn.many.numbers import Varied, knobs_of, varied
 from jnn.many.parts import Part, columns, devices_of
 from jnn.many.result import Fits
 from jnn.many.resuming import Keeper
+from jnn.many.rungs import Rungs
 from jnn.many.workers import over_workers
 from jnn.params import sizes
 from jnn.precision import wide
@@ -44,7 +45,7 @@ def fit_many(
     learning_rate: Thing = None,
     plateau: Plateau | None = None,
     clip_norm: Thing = None,
-    epochs: int = 100,
+    epochs: int | Rungs = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
     key: Array | None = None,
@@ -120,9 +121,10 @@ def fit_many(
         plateau=plateau, clip_norm=clip_norm, patience=patience, stop=stop,
     )  # fmt: skip
     keys = keys_of(key, count)
+    rungs = epochs if isinstance(epochs, Rungs) else Rungs(epochs)  # those of `halving`
     plans = [
         Plan(
-            metrics=metrics, watch=watch, optimizer=optimizer, epochs=epochs,
+            metrics=metrics, watch=watch, optimizer=optimizer, epochs=rungs.epochs,
             batch_size=batch_size, shuffle=shuffle, key=keys[0], method=check_method(backprop),
             checkpoint=checkpoint, progress=progress, **numbers,
         )
@@ -130,7 +132,7 @@ def fit_many(
     ]  # fmt: skip
     plan = plans[1]  # where a rate of dropout is above 0, dropout is in the program
     with interruptible() as interrupt:
-        runs = _begun(plan, alike, data, validation, keys, options, interrupt, devices)
+        runs = _begun(plan, alike, data, validation, keys, options, rungs, interrupt, devices)
         result = _trained(runs, alike, options)
     result.warn_of_divergence()
     return result
@@ -143,6 +145,7 @@ def _begun(
     validation: Thing,
     keys: list[Any],
     options: Varied,
+    rungs: Rungs,
     interrupt: Interrupt,
     devices: list[Any],
 ) -> Runs:
@@ -157,7 +160,7 @@ def _begun(
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
     parts = [_part(plan, one, knobs, rows, own, len(alike)) for one in alike]
-    return Runs(plan, parts, rows, keys, own, interrupt, devices)
+    return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
 
 
 def _part(
@@ -232,5 +235,6 @@ def _result(runs: Runs, options: Varied) -> Fits:
         run_seconds=runs.clock.seconds(),
         resumed=runs.resumed,
         restores_best=at_best,
+        loss=runs.plan.loss,
         optimizer_state=optimizer,
     )

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from jnn.data.splits import host_generator
 from jnn.interrupts import Interrupt
 from jnn.many import groups
 from jnn.many.compiled import Own
+from jnn.many.orders import Orders
 from jnn.many.parts import Part
+from jnn.many.rungs import Rungs
 from jnn.many.sources import Sources
 from jnn.training.clock import Clock
 from jnn.training.options import Plan
@@ -22,8 +23,6 @@ from jnn.training.stopping import Reason
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
-_EPOCHS = 512  # the most of one call
-_ORDER_ENTRIES = 2**20  # of the orders handed to one group at once
 
 
 class Runs:
@@ -35,6 +34,7 @@ class Runs:
       sources: the rows.
       keys: of the orders of visits, one for all or M.
       own: what each member has of its own.
+      rungs: where the worst of those that are left end.
       interrupt: whether Ctrl-C was pressed.
       devices: where groups go in turn.
     """
@@ -46,13 +46,14 @@ class Runs:
         sources: Sources,
         keys: list[Any],
         own: Own,
+        rungs: Rungs,
         interrupt: Interrupt,
         devices: list[Any],
     ) -> None:
         self.plan = plan
         self.parts = parts
         self.sources = sources
-        self.own = own
+        self.rungs = rungs
         self.interrupt = interrupt
         self.keys = keys
         self.done = 0  # epochs, of the members that are left
@@ -61,15 +62,8 @@ class Runs:
         self.clock = Clock()
         self.devices = devices
         self.threads = max(groups.threads(), len(devices))
-        size = parts[0].settings.size
-        n, length = sources.n, sources.data.x.shape[own.rows]
-        shuffled = bool(size and (plan.shuffle or plan.dropout_rate))
-        visits = np.append(np.arange(length), np.zeros(size, int)).astype(np.int32)
-        self.in_order = visits if shuffled else None
-        entries = len(visits) * (max(part.group for part in parts) if own.order else 1)
-        self.rows = max(1, min(_EPOCHS, _ORDER_ENTRIES // entries))
-        self.generators = [host_generator(key) for key in keys] if shuffled else []
-        self.n, self.steps = n, -(-n // (size or n))
+        self.orders = Orders(plan, sources, keys, max(part.group for part in parts))
+        self.own = own._replace(order=self.orders.own)
 
     def train(self, bar: Any, look: Callable[[], bool]) -> None:
         """All epochs, or until every member is done, or a clock or a user asks for an end.
@@ -85,6 +79,12 @@ class Runs:
                 before = 0.0 if not self.clock.compile_seconds else self.clock.seconds()
                 self._chunk(count, threads)
                 self.done += count
+                self.rungs.halve(
+                    self.parts,
+                    self.done,
+                    name="loss" if self.sources.validation is None else "validation_loss",
+                    at_best=self.plan.patience is not None,
+                )
                 if bar:
                     bar.update(count)
                 rate = count / max(self.clock.seconds() - before, 1e-6)
@@ -96,7 +96,7 @@ class Runs:
 
     def _count(self, chunk: int) -> int:
         """How many epochs the next chunk has."""
-        count = min(chunk, self.rows, self.plan.epochs - self.done)
+        count = min(chunk, self.orders.rows, self.rungs.ahead(self.done))
         if self.plan.checkpoint and (every := self.plan.checkpoint.every_epochs):
             count = min(count, every - self.done % every)
         return count
@@ -118,10 +118,11 @@ class Runs:
         arrays = [
             len(part.places) * len(jax.tree.leaves(part.states.params)) for part in self.parts
         ]
-        return max(1, int(_LOOK_SECONDS / (sum(arrays) / self.threads * self.steps * 1e-6)))
+        steps = self.sources.steps.max()
+        return max(1, int(_LOOK_SECONDS / (sum(arrays) / self.threads * steps * 1e-6)))
 
     def _anyone_left(self) -> bool:
-        return any(part.left() for part in self.parts)
+        return any((part.states.reason == int(Reason.RUNNING)).any() for part in self.parts)
 
     def _given_up(self) -> bool:
         seconds = self.plan.stop.seconds if self.plan.stop else None
@@ -150,29 +151,18 @@ class Runs:
     ) -> Iterator[tuple[Part, np.ndarray, list[Any], Any]]:
         """The groups, what their programs take and where; programs are compiled on threads."""
         devices = cycle(self.devices)
-        shared = None if self.own.order else self._orders([0], count)
-        integers = (self.n, self.steps, count)
+        self.orders.draw(count)
         for part in self.parts:
-            for group in part.left():
-                order = self._orders(part.places[group], count) if self.own.order else shared
-                arguments = part.arguments(group, self.sources, self.own, order, integers)
+            for group in part.left(self.sources):
+                order = self.orders.of(part.places[group], count)
+                arguments = part.arguments(group, self.sources, self.own, order, count)
                 device = next(devices)
                 if device not in part.programs:
                     with self.interrupt.held():
-                        compiles = part.traced(arguments, self.sources, self.rows, self.own, device)
+                        rows = self.orders.rows
+                        compiles = part.traced(arguments, self.sources, rows, self.own, device)
                     part.programs[device] = threads.submit(compiles)
                 yield part, group, arguments, device
-
-    def _orders(self, members: Any, count: int) -> np.ndarray | None:
-        """(R, length) for each of the members, those of `count` epochs drawn; None: of the data."""
-        if self.in_order is None:
-            return None
-        orders = np.tile(self.in_order, (len(members), self.rows, 1))
-        if self.plan.shuffle:
-            for order, member in zip(orders, members, strict=True):
-                part = order[:count, : self.n]
-                order[:count, : self.n] = self.generators[member].permuted(part, axis=1)
-        return orders if self.own.order else orders[0]
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

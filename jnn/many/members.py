@@ -12,7 +12,7 @@ from jnn import checks
 from jnn.checks import Thing, Tree
 from jnn.params import Params
 from jnn.precision import wide
-from jnn.structure import check_params
+from jnn.structure import as_arrays
 from jnn.training.options import Settings
 from jnn.training.sources import check_start
 from jnn.training.state import Seen, State
@@ -48,11 +48,8 @@ def by_structure(members: Thing) -> list[Alike]:
 
 def _of_list(members: list[Any]) -> list[Alike]:
     structures: dict[Any, list[int]] = {}
+    members = [_network(member, i) for i, member in enumerate(members)]
     for i, member in enumerate(members):
-        try:
-            check_params(member)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"member {i} is no network: {error}") from error
         structures.setdefault(_structure(member), []).append(i)
     dtypes = sorted({str(member[0].w.dtype) for member in members})
     if len(dtypes) > 1:
@@ -61,6 +58,13 @@ def _of_list(members: list[Any]) -> list[Alike]:
         Alike(np.array(index), jax.tree.map(_stack, *(members[i] for i in index)))
         for index in structures.values()
     ]
+
+
+def _network(member: Thing, i: int) -> Params:
+    try:
+        return as_arrays(member)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"member {i} is no network: {error}") from error
 
 
 def _stack(*leaves: Any) -> Array:
@@ -174,4 +178,6 @@ def of_members(found: Any, index: Any) -> Any:
     """Of `together`: of one member, or of several where the index is of several."""
     if isinstance(found, list):
         return found[index] if np.ndim(index) == 0 else [found[i] for i in index]
+    if isinstance(found, dict):  # whose order jax.tree.map would change
+        return {name: column[index] for name, column in found.items()}
     return one_of(found, index)

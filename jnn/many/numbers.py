@@ -12,6 +12,11 @@ from jnn.penalties import Penalty
 from jnn.training.options import Knobs, Plan
 from jnn.training.stopping import Cut, Limits, Plateau, Stop
 
+# what fit_many takes arrays of
+_MAY_DIFFER = (
+    "loss", "learning_rate", "penalty", "dropout_rate", "plateau", "clip_norm", "patience", "stop",
+)  # fmt: skip
+
 
 class Varied(NamedTuple):
     """Options by name: as the extremes that a plan is checked with, and as arrays."""
@@ -63,6 +68,36 @@ def _column(name: str, value: Thing, members: int) -> np.ndarray:
     if column.dtype.kind not in "iuf" or np.isnan(column).any():
         raise ValueError(f"{name} must hold numbers, got {column.dtype} with values {column}")
     return column
+
+
+def repeated(options: dict[str, Any], members: int, which: np.ndarray) -> dict[str, Any]:
+    """Options of so many members, for some that have those of others.
+
+    Args:
+      options: of `fit_many`; arrays (M,) among them.
+      members: M.
+      which: (m,), whose options each has.
+    Raises:
+      ValueError: an array has another length than M, or holds NaN.
+
+    >>> repeated({"learning_rate": [0.1, 0.2], "epochs": 3}, 2, np.array([0, 0, 1]))
+    {'learning_rate': array([0.1, 0.1, 0.2]), 'epochs': 3}
+    """
+
+    def of(name: str, value: Any) -> Any:
+        if isinstance(value, (Penalty, Stop, Plateau)):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            return dataclasses.replace(value, **{n: of(n, v) for n, v in fields.items()})
+        if isinstance(value, Loss) and np.ndim(value.smoothing):
+            plain: Any = value.measured
+            return smoothed(plain, _column("label_smoothing", value.smoothing, members)[which])
+        if isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0:
+            return _column(name, value, members)[which]
+        return value
+
+    return {
+        name: of(name, value) if name in _MAY_DIFFER else value for name, value in options.items()
+    }
 
 
 def knobs_of(plan: Plan, options: Varied, count: int, dtype: Any) -> Knobs:

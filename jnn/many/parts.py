@@ -46,13 +46,15 @@ class Part:
     # groups and what they did in some epochs, one after the other
     history: list[tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=list)
 
-    def left(self) -> list[np.ndarray]:
-        """Those that are not done, in groups; as places within this part."""
+    def left(self, sources: Sources) -> list[np.ndarray]:
+        """Those that are not done, in groups of as many steps an epoch; as places in this part."""
         left = np.flatnonzero(self.states.reason == int(Reason.RUNNING))
-        return [left[i : i + self.group] for i in range(0, len(left), self.group)]
+        steps = sources.steps_of(self.places[left])
+        alike = [left[steps == count] for count in np.unique(steps)]
+        return [some[i : i + self.group] for some in alike for i in range(0, len(some), self.group)]
 
     def arguments(
-        self, group: np.ndarray, sources: Sources, own: Own, order: Any, integers: tuple[int, ...]
+        self, group: np.ndarray, sources: Sources, own: Own, order: Any, epochs: int
     ) -> list[Any]:
         """What the program takes of a group, which is filled up with copies of its last member.
 
@@ -60,7 +62,7 @@ class Part:
           group: places within this part.
           sources, own: rows, and what each member has of its own.
           order: of visits: for all, or with a leading axis for each in the group.
-          integers: n, the steps of an epoch and how many epochs.
+          epochs: how many.
         """
         filled = np.minimum(np.arange(self.group), len(group) - 1)
         members = group[filled]
@@ -71,11 +73,12 @@ class Part:
         key = self.knobs.key
         knobs = of_each(self.knobs._replace(key=None), members)
         knobs = knobs._replace(key=key[members] if own.key else key)
-        rows: Any = (sources.data, sources.validation)
-        rows = of_each(rows, self.places[members]) if own.rows else rows
+        *rows, n = sources.taken(self.places[members])
+        steps = sources.steps_of(self.places[group])[0]
         order = of_each(order, filled) if own.order else order
         # integers that no switch of JAX widens
-        return [of_each(self.states, members), knobs, *rows, order, *map(np.int32, integers)]
+        integers = map(np.int32, (n, steps, epochs))
+        return [of_each(self.states, members), knobs, *rows, order, *integers]
 
     def traced(
         self, arguments: list[Any], sources: Sources, rows: int, own: Own, device: Any

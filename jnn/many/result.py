@@ -3,22 +3,22 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jnn import callers
+from jnn import callers, losses
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
+from jnn.losses import LossLike
+from jnn.many import summary
 from jnn.many.members import of_members
 from jnn.training.result import STOPPED, Fit
-from jnn.triangular import network
+from jnn.transfers import meant
+from jnn.triangular import network, probability
 from jnn.triangular.inputs import check_rows
-
-# fields with an entry for each member
-_OF_MEMBERS = ("params", "last_params", "best_params", "best_epoch", "epochs", "history", "stopped",
-               "numbers", "optimizer_state")  # fmt: skip
 
 
 class Prediction(NamedTuple):
@@ -52,6 +52,7 @@ class Fits:
     run_seconds: float
     resumed: int = 0  # the epoch that this session began after
     restores_best: bool = False  # whether params are the best: where patience was given
+    loss: LossLike = "half_mse"  # that was minimised
     optimizer_state: Any = None
 
     def __len__(self) -> int:
@@ -65,7 +66,9 @@ class Fits:
             return self._fit(range(len(self))[index])
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
 
-        parts = {name: of_members(getattr(self, name), chosen) for name in _OF_MEMBERS}
+        several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
+                   "stopped", "numbers", "optimizer_state")  # fmt: skip
+        parts = {name: of_members(getattr(self, name), chosen) for name in several}
         return dataclasses.replace(self, **parts)
 
     def _fit(self, i: int) -> Fit:
@@ -95,29 +98,81 @@ class Fits:
         return self[int(np.nanargmin(np.where(np.isfinite(least), least, np.nan)))]
 
     def table(self) -> dict[str, np.ndarray]:
-        """Columns (M,), as pandas.DataFrame or polars take them: what differs, and how it ended."""
+        """Columns (M,), as pandas.DataFrame or polars.DataFrame take them.
+
+        The options that differ between members; epochs, best_epoch and why it stopped; the losses,
+        metrics and what else the history holds of a run, those of a member's last epoch; the least
+        losses.
+        """
         last = np.maximum(self.epochs - 1, 0)
         columns = dict(self.numbers)
         columns |= {"epochs": self.epochs, "best_epoch": self.best_epoch, "stopped": self.stopped}
         for name, column in self.history.items():
-            if column.ndim == 2 and column.shape[1]:
+            # a learning rate that differs is an option, whatever a plateau has made of it
+            if column.ndim == 2 and column.shape[1] and name not in self.numbers:
                 columns[name] = np.take_along_axis(column, last[:, None], 1)[:, 0]
         for name in ("loss", "validation_loss"):
             if name in self.history:
                 columns[f"least_{name}"] = self._least(name)
         return columns
 
+    def by(self, *names: str) -> dict[str, np.ndarray]:
+        """The table by options that members share: means and standard deviations over the others.
+
+        `by("member")` of a cross-validation has a row for each member, over folds;
+        `by("learning_rate")` of a sweep a row for each rate, over seeds.
+
+        Args:
+          names: of `numbers`.
+        Returns:
+          Columns, a row for each combination of values that occurs, in ascending order: the names
+          and the other options that are the same in each row, `members`, how many they are, and
+          mean_… and std_… of the other columns of `table`.
+        Raises:
+          ValueError: no names, or no option of that name differs between members.
+        """
+        unknown = [name for name in names if name not in self.numbers]
+        if unknown or not names:
+            raise ValueError(
+                f"by takes names of options that differ between members, "
+                f"{', '.join(self.numbers) or 'none here'}; got {', '.join(map(repr, names))}"
+            )
+        levels = [np.unique(self.numbers[name], return_inverse=True)[1] for name in names]
+        _, first, row = np.unique(levels, axis=1, return_index=True, return_inverse=True)
+        row = row.ravel()
+        count = np.bincount(row)
+        options, measured = {}, {}
+        for name, column in self.table().items():
+            if name in self.numbers:
+                if np.array_equal(column, column[first][row]):
+                    options[name] = column[first]
+            elif column.dtype.kind in "iuf":
+                with np.errstate(invalid="ignore"):  # the loss of one that diverged
+                    mean = np.bincount(row, column) / count
+                    square = np.bincount(row, (column - mean[row]) ** 2) / count
+                measured |= {f"mean_{name}": mean, f"std_{name}": np.sqrt(square)}
+        return options | {"members": count} | measured
+
+    @meant
     def predict(self, x: Data) -> Prediction:
-        """The mean of the members' outputs, and their standard deviation.
+        """The mean of what the members say, and their standard deviation.
+
+            m = Σᵢ fᵢ(x) / M,        s² = Σᵢ (fᵢ(x) − m)² / M
+
+        with fᵢ(x) the outputs of member i or, where the loss is one of logits (cross-entropy), the
+        probabilities that they stand for, as `jnn.probabilities` gives them.
 
         Args:
           x: (batch, n_0).
         """
         _, x = check_rows(of_members(self.params, 0), x)
+        of = network.predict
+        if losses.resolve(self.loss).takes == "logits":
+            of = partial(probability.probabilities, loss=self.loss)
         if isinstance(self.params, list):
-            outputs = np.stack([network.predict(params, x) for params in self.params])
+            outputs = np.stack([of(params, x) for params in self.params])
         else:
-            outputs = np.asarray(jax.vmap(network.predict, (0, None))(self.params, x))
+            outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
 
     def warn_of_divergence(self) -> None:
@@ -143,13 +198,10 @@ class Fits:
     def _lines(self) -> Iterator[str]:
         seconds = f"(compile {self.compile_seconds:.2f} s, run {self.run_seconds:.3f} s)"
         yield f"{len(self)} networks, up to {self.epochs.max(initial=0)} epochs {seconds}"
-        for name in ("loss", "validation_loss"):
-            if name in self.history and self.history[name].shape[1]:
-                least = self._least(name)
-                finite = least[np.isfinite(least)]
-                if len(finite):
-                    shown = ", ".join(f"{q:.4g}" for q in np.quantile(finite, (0, 0.5, 1)))
-                    yield f"least {name.replace('_', ' ')} {shown} (best, median, worst)"
+        watched = "validation_loss" if "validation_loss" in self.history else "loss"
+        if self.history[watched].size:
+            title = f"least {watched.replace('_', ' ')}"
+            yield from summary.quantiles(title, self._least(watched), self.numbers)
         for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
             if reason != "epochs":
                 yield f"{count} stopped: {STOPPED[str(reason)]}"

@@ -46,7 +46,9 @@ class Keeper:
             best = states.best if part.settings.monitors else None
             part.states = states._replace(best=best)
         parts.restore(runs.parts, found.history)
-        for generator, state in zip(runs.generators, found.record["generators"], strict=True):
+        for generator, state in zip(
+            runs.orders.generators, found.record["generators"], strict=True
+        ):
             generator.bit_generator.state = state
         runs.done = runs.resumed = found.epoch
         runs.clock.earlier = found.record["seconds"]
@@ -57,7 +59,7 @@ class Keeper:
         if not (last or self.where.due(runs.done, now - self.written)):
             return
         self.written = now
-        generators = [generator.bit_generator.state for generator in runs.generators]
+        generators = [generator.bit_generator.state for generator in runs.orders.generators]
         record = {"seconds": runs.clock.seconds(), "generators": generators}
         states = [with_best(part.states) for part in runs.parts]
         history = parts.columns(runs.parts)
@@ -84,6 +86,8 @@ def _identity(runs: Runs, members: list[Alike], arrays: dict[str, np.ndarray]) -
         "members": structures,
         "start": fingerprint(jax.tree.leaves([alike.params for alike in members])),
         "limits": {name: value for name, value in limits._asdict().items() if name != "cut"},
+        "sets": fingerprint([rows.n] if rows.of is None else [rows.n, rows.of]),
+        "rungs": [list(runs.rungs.at), runs.rungs.keep],
         "keys": fingerprint([np.asarray(jax.random.key_data(key)) for key in runs.keys]),
         "numbers": {name: fingerprint([array]) for name, array in arrays.items()},
     }
@@ -94,7 +98,7 @@ def _check(runs: Runs, found: Found) -> None:
     try:
         checks.number("seconds", found.record.get("seconds"), least=0)
         states: Any = found.record.get("generators")
-        for generator, state in zip(runs.generators, states, strict=True):
+        for generator, state in zip(runs.orders.generators, states, strict=True):
             one_like_it = copy.deepcopy(generator.bit_generator)
             one_like_it.state = state
     except (TypeError, ValueError, KeyError, OverflowError) as error:

@@ -9,21 +9,45 @@ import numpy as np
 from jnn.checks import Thing
 from jnn.data.rows import Rows, filled_up
 from jnn.data.streams import is_stream
+from jnn.many.folded import Folded
 from jnn.params import Params
+from jnn.training import sources
 from jnn.training.compiled import Length
 from jnn.training.options import Plan
 from jnn.training.sources import checked_sources
 
 
 class Sources(NamedTuple):
-    """What the members train on, on the host; with a leading M where each has its own rows."""
+    """What the members train on, on the host: one set of rows for all, or S sets, (S, …) a leaf."""
 
     data: Rows
     validation: Rows | None
-    n: int
+    n: np.ndarray  # (S,) examples of each set, of one where all have the same
     size: int  # examples a step; 0: all
     length: Length
-    own: bool  # whether each has its own
+    of: np.ndarray | None  # (M,), which set each member has; None: all have the same
+
+    @property
+    def own(self) -> bool:
+        """Whether members have sets of their own."""
+        return self.of is not None
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(S,), of an epoch."""
+        return -(-self.n // (self.size or self.n))
+
+    def steps_of(self, members: np.ndarray) -> np.ndarray:
+        """(m,), of an epoch of some members."""
+        return self.steps[np.zeros(len(members), int) if self.of is None else self.of[members]]
+
+    def taken(self, members: np.ndarray) -> tuple[Rows, Rows | None, Any]:
+        """Rows, validation rows and their number n, (m, …) where each has its own."""
+        of = self.of
+        if of is None:
+            return self.data, self.validation, self.n[0]
+        every = (self.data, self.validation, self.n)
+        return jax.tree.map(lambda leaf: leaf[of[members]], every)
 
 
 def of_members(
@@ -33,11 +57,13 @@ def of_members(
 
     Args:
       plan, params: the options, and one of the networks.
-      data, validation: as given.
+      data, validation: as given, or `Folded` data, with their validation rows.
       keys: one for all, or M.
     Raises:
       ValueError, TypeError: as `fit`'s, or data are a stream.
     """
+    if isinstance(data, Folded):
+        return _sets(plan, data.sources(plan, params), data.of)
     if is_stream(data):
         raise TypeError("fit_many takes arrays (x, y): a stream gives each batch to one run, fit")
     own = len(keys) > 1 and validation is not None and np.ndim(validation) == 0
@@ -45,25 +71,25 @@ def of_members(
         checked_sources(dataclasses.replace(plan, key=key), params, data, validation)
         for key in (keys if own else keys[:1])
     ]
-    first: Any = every[0].train
-    size = 0 if every[0].size == len(first.x) else every[0].size
-    fills = plan.takes_weights
-    trains = [_prepared(one.train, size, fills=fills) for one in every]
-    held = [
-        filled_up(one.validation, weights=True) if one.validation and fills else one.validation
-        for one in every
-    ]
-    train, length = trains[0]
-    rows: Any = (train, held[0])
-    if own:
-        pairs = [(train, one) for (train, _), one in zip(trains, held, strict=True)]
+    return _sets(plan, every, np.arange(len(keys)) if own else None)
+
+
+def _sets(plan: Plan, every: list[sources.Sources], of: np.ndarray | None) -> Sources:
+    """Sets of rows, filled up to one length."""
+    trains: list[Any] = [one.train for one in every]
+    n = np.array([len(train.x) for train in trains])
+    sizes = [one.size for one in every]
+    # of a set that is smaller than a step, one step takes all
+    size = 0 if np.array_equal(sizes, n) else max(sizes)
+    held: list[Any] = [one.validation for one in every]
+    if plan.takes_weights:
+        trains = [filled_up(rows, like=int(n.max())) for rows in trains]
+        if held[0] is not None:
+            most = max(len(rows.x) for rows in held)
+            held = [filled_up(rows, weights=True, like=most) for rows in held]
+    length = Length(filled=len(trains[0].x) > n.min(), even=not (n % (size or n)).any())
+    rows: Any = (trains[0], held[0])
+    if of is not None:
+        pairs = zip(trains, held, strict=True)
         rows = jax.tree.map(lambda *leaves: np.stack(leaves), *pairs)
-    return Sources(*rows, n=len(first.x), size=size, length=length, own=own)
-
-
-def _prepared(rows: Any, size: int, *, fills: bool) -> tuple[Rows, Length]:
-    """Rows filled up to a few lengths, and what the program must know of their number."""
-    n = len(rows.x)
-    if fills:
-        rows = filled_up(rows)
-    return rows, Length(filled=len(rows.x) > n, even=n % (size or n) == 0)
+    return Sources(*rows, n=n, size=size, length=length, of=of)

@@ -20,6 +20,7 @@ STOPPED = {
     "converged": "no step lowers the loss any more",
     "seconds": "the time was up",
     "interrupted": "interrupted (Ctrl-C)",
+    "halved": "others had smaller losses (successive halving)",
     "stream": "the stream ended",
     "progress": "the progress function asked for it",
 }

@@ -32,6 +32,7 @@ class Reason(IntEnum):
     TOLERANCE = 4
     GRADIENT = 5
     CONVERGED = 6
+    HALVED = 7  # by the host, of many
 
 
 @dataclasses.dataclass(frozen=True)

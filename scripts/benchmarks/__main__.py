@@ -45,9 +45,10 @@ GROUPS = {
     "depth": Group("benchmarks.depth.table", ("peers",), ("cells", "seconds")),
     "crossover": Group("benchmarks.crossover", (), ("out", "seconds")),
     "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
-    "many": Group("benchmarks.many", (), ("seconds",)),
+    "many": Group("benchmarks.many.table", ("peers",), ("seconds",)),
     "cold": Group("benchmarks.cold", ("peers",)),
     "estimators": Group("benchmarks.estimators.table", ("examples",)),
+    "cross_validation": Group("benchmarks.crossvalidation.table", ("examples",)),
 }
 
 

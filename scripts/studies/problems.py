@@ -6,6 +6,7 @@ scripts/examples ripple           a noisy line with a ripple, by methods of firs
 scripts/examples ten_features     linear regression by a network: settings as published, and
                                   recommended ones
 scripts/examples iris digits      classification: accuracy, confusion matrix, precision, recall, F1
+scripts/examples search           a search by Optuna, 64 networks at a time, each in five folds
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 
 import jnn
 from jnn import data, figures
-from studies import shared
+from studies import search, shared
 
 Options = dict[str, Any]  # keywords of jnn.fit
 
@@ -223,6 +224,7 @@ EXAMPLES: dict[str, Callable[[int, Path], None]] = {
     "ten_features": lambda seeds, _: ten_features(seeds),
     "iris": lambda seeds, _: classification("iris", seeds),
     "digits": lambda seeds, _: classification("digits", seeds),
+    "search": lambda seeds, _: search.print_searches(seeds),
 }
 
 

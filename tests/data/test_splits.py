@@ -186,3 +186,46 @@ def test_a_bad_split_is_refused(case, as_a_user):
     arguments, keywords, error, message = BAD_SPLITS[case]
     with pytest.raises(error, match=message):
         data.split(*arguments, **keywords)
+
+
+@pytest.mark.parametrize(("n", "count"), [(10, 3), (43, 5), (7, 7), (150, 10)])
+@pytest.mark.parametrize("classes", [None, 3])
+def test_folds_hold_out_every_row_once_and_classes_evenly(n, count, classes):
+    labels = None if classes is None else np.arange(n * count) % classes
+    n = n if labels is None else len(labels)
+    folds = data.folds(n, count, jax.random.key(1), stratify=labels)
+    assert len(folds) == count
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([test for _, test in folds])), np.arange(n)
+    )
+    for train, test in folds:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(n))
+        assert (np.diff(train) > 0).all()
+        assert (np.diff(test) > 0).all()
+    sizes = [len(test) for _, test in folds]
+    assert max(sizes) - min(sizes) <= 1
+    if labels is not None:
+        of_class = np.array([np.bincount(labels[test], minlength=classes) for _, test in folds])
+        assert (of_class.max(0) - of_class.min(0) <= 1).all()
+    again = data.folds(n, count, jax.random.key(1), stratify=labels)
+    other = data.folds(n, count, jax.random.key(2), stratify=labels)
+    assert all((a[1] == b[1]).all() for a, b in zip(folds, again, strict=True))
+    assert any(
+        (a[1] != b[1]).any() for a, b in zip(folds, other, strict=True) if len(a[1]) == len(b[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "error", "message"),
+    [
+        ((10, 1), {}, ValueError, "count is 1; it must be an integer from 2 to 10"),
+        ((10, 11), {}, ValueError, "count is 11; .* each fold holds out a row at least"),
+        ((1, 2), {}, ValueError, "n is 1"),
+        ((10.0, 2), {}, TypeError, "n is 10.0"),
+        ((6, 3), {"stratify": [0, 0, 0, 0, 1, 1]}, ValueError,
+         "label 1 has only 2 of the 3 rows that 3 parts need"),
+    ],
+)  # fmt: skip
+def test_folds_that_cannot_be_dealt_out_are_named(asked, options, error, message, as_a_user):
+    with pytest.raises(error, match=message):
+        data.folds(*asked, jax.random.key(0), **options)

@@ -82,6 +82,62 @@ def test_a_network_comes_back_to_the_bit_and_in_the_same_tree(
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(again))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_stacked_networks_come_back_to_the_bit_and_in_the_same_tree(tmp_path, dtype):
+    with jax.enable_x64(dtype == "float64"):
+        drawn = network((2, 3, 3, 3, 1), residual=True, dtype=dtype)
+        for count in (1, 5):
+            params = jax.tree.map(lambda a, m=count: jnp.stack([a * i for i in range(m)]), drawn)
+            jnn.save(tmp_path / "net", params)
+            again = jnn.load(tmp_path / "net")
+            assert bits(again) == bits(params)
+            assert jax.tree.structure(again) == jax.tree.structure(params)
+            assert again == params
+        one = jax.tree.map(lambda a: a[-1], again)
+        np.testing.assert_array_equal(jnn.predict(one, np.ones((1, 2))), last_of(params))
+
+
+def last_of(params):
+    """What the last of five members says of a row of ones."""
+    outputs = jax.vmap(jnn.predict, (0, None))(params, np.ones((1, 2)))
+    return outputs[-1]
+
+
+def test_what_fit_many_left_comes_back(tmp_path):
+    x = np.linspace(-1, 1, 10)[:, None]
+    members = [jnn.init_network_params([1, 4, 1], jax.random.key(i)) for i in range(3)]
+    fits = jnn.fit_many(members, (x, x**2), epochs=2, progress=False)
+    jnn.save(tmp_path / "net", fits.params)
+    again = jnn.load(tmp_path / "net")
+    assert bits(again) == bits(fits.params)
+    jnn.fit_many(again, (x, x**2), epochs=1, progress=False)  # and goes on
+
+
+@pytest.mark.parametrize(
+    ("w", "b", "message"),
+    [
+        ((3, 1, 2, 2), (2, 1, 2), r"stacked networks have leaves \(M, …\), M the same for all"),
+        ((0, 1, 2, 2), (0, 1, 2), "at least 1"),
+        ((3, 1, 2, 2), (), "stacked networks"),
+        ((3, 1, 2, 2), (3, 1, 3), r"stack 0 has w \(1, 2, 2\) and b \(1, 3\)"),
+        ((3, 0, 2, 2), (3, 0, 2), "at least 1"),
+    ],
+)
+def test_stacks_that_are_not_networks_are_refused(tmp_path, w, b, message):
+    with pytest.raises(ValueError, match=message):
+        jnn.save(tmp_path / "net", (jnn.Stack(np.ones(w, "f4"), np.ones(b, "f4")),))
+    assert not (tmp_path / "net").exists()
+
+
+def test_one_network_beside_many_in_a_file_is_refused(tmp_path, as_a_user):
+    many = {"0.w": np.ones((4, 1, 3, 2), "f4"), "0.b": np.ones((4, 1, 3), "f4")}
+    with pytest.raises(ValueError, match=f"net holds no network: stack 0 has w .*{OURS}"):
+        jnn.load(written(tmp_path / "net", None, many))
+    many |= {"1.w": np.ones((3, 1, 1, 3), "f4"), "1.b": np.ones((3, 1, 1), "f4")}
+    with pytest.raises(ValueError, match=f"net holds no network: the leaves have .*{OURS}"):
+        jnn.load(written(tmp_path / "net", None, many))
+
+
 def test_every_activation_comes_back(tmp_path):
     for name in jnn.ACTIVATIONS:
         jnn.save(tmp_path / "net", jnn.init_network_params([2, 3, 1], KEY, activation=name))
@@ -369,7 +425,7 @@ def test_the_file_made_by_hand_is_good(tmp_path):
         (
             {},
             {"0.b": np.ones((1, 3), "i4")},
-            r"holds {'0.b': \('int32', \(1, 3\)\)}; networks hold float16, float32, .* of 2 or",
+            r"holds {'0.b': \('int32', \(1, 3\)\)}; networks hold float16, float32, .* of 2 to",
         ),
         (
             {},
@@ -385,7 +441,7 @@ def test_the_file_made_by_hand_is_good(tmp_path):
         (
             {},
             {"0.w": np.ones((1,) * 33, "f4")},
-            "networks hold float16, float32, float64, bfloat16 of 2 or 3 dimensions",
+            "networks hold float16, float32, float64, bfloat16 of 2 to 4 dimensions",
         ),
         (
             {},
@@ -504,9 +560,9 @@ def test_wrong_names_are_refused(good, names, error, message, as_a_user):
         ([(1.0, 2.0)], TypeError, "params must be a tuple of stacks"),
         ((), TypeError, "params must be a tuple of stacks, .* got an empty tuple"),
         (
-            (jnn.Stack(np.ones((5, 1, 2, 2)), np.ones((5, 1, 2))),),
+            (jnn.Stack(np.ones((5, 1, 2, 2), "f4"), np.ones((5, 1, 2), "f4")), STACK),
             ValueError,
-            "expected .* go to fit_many",
+            "expected .* go to fit_many",  # beside one network: (5, …) and (…) do not chain
         ),
         (
             (jnn.Stack(np.ones((1, 2, 2), int), np.ones((1, 2))),),

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from benchmarks import __main__ as bench, gpu, timing
+from benchmarks.crossvalidation import table as cross_validation
 from benchmarks.depth import cells
 from benchmarks.estimators import quality, sets, speed
 
@@ -78,7 +79,8 @@ def test_neither_jax_nor_numpy_is_needed_to_tell():
     [
         (
             ["deep"],
-            "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold, estimators",
+            "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold, estimators, "
+            "cross_validation",
         ),
         (["--gpu", "lecture"], "--gpu is for crossover, depth, fit, many, not lecture"),
         (["--gpu", "fit", "--cells", "1x1x1"], "--cells are those of the group depth"),
@@ -198,6 +200,23 @@ def test_a_quick_run_of_estimators_has_all_its_tables(capsys):
         "held-out log loss",
     ):
         assert f"estimators: {line}" in printed
+
+
+# ---- cross-validation ----
+
+
+def test_scores_that_are_apart_are_not_timed():
+    theirs = np.array([0.5, 0.9])
+    cross_validation._compare("iris", theirs, theirs + 0.02)
+    for ours in (theirs + 0.1, np.array([0.5, 0.8]), np.array([np.nan, 0.9])):
+        with pytest.raises(timing.DisagreementError, match="cross_validation iris: "):
+            cross_validation._compare("iris", theirs, ours)
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_cross_validation_has_its_row(capsys):
+    assert bench.main(["cross_validation", "--quick"]) == 0
+    assert "\niris" in capsys.readouterr().out
 
 
 # ---- on a GPU ----

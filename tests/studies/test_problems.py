@@ -19,7 +19,7 @@ def test_defaults(tmp_path, monkeypatch):
     [
         (
             ["wave"],
-            "unknown example 'wave'; known: ripple, ten_features, iris, digits",
+            "unknown example 'wave'; known: ripple, ten_features, iris, digits, search",
         ),
         (["iris", "--seeds", "0"], "'0' is not a number of seeds: give a whole number from 1"),
         (["iris", "--seeds", "-3"], "'-3' is not a number of seeds"),

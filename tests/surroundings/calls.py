@@ -159,6 +159,7 @@ OF_PARAMS: dict[str, Call] = {
         ),
     ),
     "fit_many": Call("plain", lambda p: _many(p).params),
+    "Fits": Call("plain", lambda p: _read(_many(p))),
     "fit_many, splits and masks of their own": Call(
         "residual",
         lambda p: (
@@ -173,6 +174,10 @@ OF_PARAMS: dict[str, Call] = {
         ),
     ),
     "fit_many, two structures and a checkpoint": Call("plain", lambda p: _several(p)),
+    "cross_validate": Call("plain", lambda p: _folds(p).by("member")),
+    "halving": Call(
+        "plain", lambda p: jnn.halving(_three(p), (X, Y), epochs=4, progress=False).params
+    ),
     "solve_readout": Call("plain", lambda p: jnn.solve_readout(p, (X, Y), l2=0.1)),
     "lsuv": Call("residual", lambda p: jnn.lsuv(p, X)),
     "penalties.value": Call(
@@ -205,20 +210,50 @@ OF_PARAMS: dict[str, Call] = {
     "empirical_ntk": Call("residual", lambda p: jnn.diagnostics.empirical_ntk(p, FEW)),
     # what is kept
     "save and load": Call("plain", lambda p: _saved(p)),
+    "save and load, many": Call("plain", lambda p: _saved(jax.tree.map(lambda a: a[None], p))),
 }
 
 
-def _many(params, **options):
-    members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, leaf]), params)
-    rates = np.array([1e-3, 2e-3, 4e-3])
-    return jnn.fit_many(
-        members, (X, Y), learning_rate=rates, epochs=2, batch_size=5, progress=False, **options
+def _three(params):
+    return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf, leaf]), params)
+
+
+def _folds(params):
+    return jnn.cross_validate(
+        _three(params),
+        (X, Y),
+        3,
+        standardize="xy",
+        penalty=jnn.penalties.l2(np.array([0.0, 0.1, 0.2])),
+        epochs=2,
+        batch_size=5,
+        progress=False,
     )
 
 
+def _many(params, **options):
+    rates = np.array([1e-3, 2e-3, 4e-3])
+    return jnn.fit_many(
+        _three(params),
+        (X, Y),
+        learning_rate=rates,
+        epochs=2,
+        batch_size=5,
+        progress=False,
+        **options,
+    )
+
+
+def _read(fits):
+    table = {name: column for name, column in fits.table().items() if name != "stopped"}
+    return table, fits.predict(X), len(str(fits)) > 0
+
+
 def _several(params):
-    other = jnn.init_network_params([*jnn.sizes(params)[:1], 2, jnn.sizes(params)[-1]], KEYS[0])
-    other = jax.tree.map(lambda leaf: leaf.astype(params[0].w.dtype), other)
+    first, *_, last = jnn.sizes(params)
+    layers = [(np.full((2, first), 0.1), np.zeros(2)), (np.full((last, 2), 0.2), np.zeros(last))]
+    dtype = params[0].w.dtype
+    other = jnn.from_layers([(w.astype(dtype), b.astype(dtype)) for w, b in layers])
     stop = jnn.Stop(target=np.array([1e-9, 1e-8, 1e-7]))
     with tempfile.TemporaryDirectory() as folder:
         for epochs in (1, 2):
@@ -319,6 +354,9 @@ def _figures():
         f.confusion_matrix(np.eye(2, dtype=int)),
         f.phase_diagram(depths, depths, np.ones((4, 4))),
         f.trainability(depths, depths, np.ones((4, 4))),
+        f.fan({"loss": jnp.stack([curve, curve])}),
+        f.heat_map({"depth": depths, "loss": curve}, "depth", "depth", "loss"),
+        f.ensemble(depths, (curve, curve), data=(depths, curve)),
     ]
     return len(every)
 
@@ -393,6 +431,8 @@ WITHOUT_PARAMS: dict[str, Callable[[], Any]] = {
     "data.split": lambda: jnn.data.split(
         [X, jnp.asarray(LABELS)], (0.5, 0.5), jax.random.key(0), stratify=LABELS
     ),
+    "data.folds": lambda: jnn.data.folds(N, 3, jax.random.key(0), stratify=LABELS),
+    "grid": lambda: jnn.grid(learning_rate=[0.1, 0.2], seed=range(3)),
     "data.host_generator": lambda: jnn.data.host_generator(jax.random.key(0)).random(3),
     "data, problems": lambda: [
         jnn.data.ripple(jax.random.key(0), 5), jnn.data.ten_features(jax.random.key(0), 5),

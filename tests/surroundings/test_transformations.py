@@ -80,7 +80,7 @@ def test_numpy_leaves_are_taken(call):
 def test_float64_of_numpy_is_float32_where_x64_is_off(call):
     """As np.load and literals give it; a warning of JAX's would be an error here."""
     of, params = OF_PARAMS[call].of, params_of(call)
-    if call == "save and load":
+    if call.startswith("save and load"):
         pytest.skip("a file keeps float64, and load says so")
     wide = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
     assert_close(numbers(of(wide)), numbers(of(params)))

@@ -1,4 +1,4 @@
-"""The group `many`: many small networks, trained in one program or one after another.
+"""How the time grows with the number of networks, in one program and one after another.
 
 A program for many is one for a single network under `jax.vmap`, over the keys that the networks are
 drawn from. On a GPU a small network leaves the device idle, and its neighbours cost little.

@@ -1,0 +1,1 @@
+"""The group `cross_validation`: `jnn.cross_validate` against scikit-learn's `GridSearchCV`."""
