@@ -145,7 +145,6 @@ def fit(
     with interruptible() as interrupt, meshes.current(mesh):
         with interrupt.held():  # programs are made here
             params = check_start(params)
-            params = params if mesh is None else meshes.put(mesh, params)
             plan = Plan(
                 loss=loss, penalty=penalty, dropout_rate=dropout_rate, metrics=metrics, watch=watch,
                 optimizer=optimizer, optimizer_state=optimizer_state, learning_rate=learning_rate,
