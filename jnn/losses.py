@@ -45,6 +45,15 @@ class Loss(NamedTuple):
     measured: "Loss | None"  # what validation takes in its place; None: itself
     smoothing: Any  # ε where it is `smoothed` of `measured`, else None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by how it is made, for its functions do not pickle."""
+        names = [name for name, loss in LOSSES.items() if loss is self]
+        if names:
+            return resolve, (names[0],)
+        if self.smoothing is not None:
+            return smoothed, (self.measured, self.smoothing)
+        return getattr(self.each, "made", (Loss, tuple(self)))
+
 
 LossLike: TypeAlias = str | Loss | Callable[..., Any]
 
@@ -232,6 +241,7 @@ def _quantile(q: float) -> Loss:  # with slope 0 at ŷ = y, as mae
         lambda p, y: (y - p) * (jnp.where(y > p, q, 0.0) + jnp.where(y < p, q - 1, 0.0))
     )
     loss.each.__qualname__ = f"quantile({q})"
+    vars(loss.each)["made"] = (quantile, (q,))
     return loss
 
 

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import jax
-from jax import Array
+from jax import Array, lax
 from jax.core import Tracer
 from jax.sharding import (
     AxisType,
@@ -25,6 +25,69 @@ from jax.sharding import (
 )
 
 R = TypeVar("R")
+T = TypeVar("T")
+
+
+# ---- a mesh that is asked for ----
+
+
+def rows_axis(mesh: Any) -> str | None:
+    """The axis that rows and members are spread along, the first; None where there is no mesh.
+
+    Raises:
+      TypeError: it is no mesh.
+      ValueError: devices of some other processes are in it, but not of all.
+
+    >>> rows_axis(jax.make_mesh((1,), ("rows",)))
+    'rows'
+    """
+    if mesh is None:
+        return None
+    if not isinstance(mesh, Mesh) or not mesh.axis_names:
+        raise TypeError(
+            f"mesh is {mesh!r}; it must be a jax.sharding.Mesh, as of jax.make_mesh((8,), "
+            '("rows",)), whose first axis rows or members are spread along'
+        )
+    processes = {device.process_index for device in mesh.devices.flat}
+    if processes not in ({jax.process_index()}, set(range(jax.process_count()))):
+        raise ValueError(
+            f"mesh holds devices of processes {sorted(processes)} of {jax.process_count()}; it "
+            "must hold some of every process, or of this one alone"
+        )
+    return mesh.axis_names[0]
+
+
+def current(mesh: Mesh | None) -> AbstractContextManager[Any]:
+    """The mesh as the current one; nothing where there is none."""
+    return nullcontext() if mesh is None else jax.set_mesh(mesh)
+
+
+def put(mesh: Mesh | None, tree: T, *axes: str | None) -> T:
+    """Arrays on the mesh, each device has them as a whole but for the axes that are named.
+
+    >>> put(None, np.ones(2)).shape
+    (2,)
+    """
+    return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec(*axes)))
+
+
+def spread(axis: str | None, tree: T) -> T:
+    """In a program: rows are spread along an axis of the current mesh, if there is one."""
+    return _constrained(axis, tree, PartitionSpec(axis))
+
+
+def whole(axis: str | None, tree: T) -> T:
+    """In a program: every device has all, where rows are spread along an axis."""
+    return _constrained(axis, tree, PartitionSpec())
+
+
+def _constrained(axis: str | None, tree: T, spec: PartitionSpec) -> T:
+    if axis is None:
+        return tree
+    return jax.tree.map(lambda leaf: lax.with_sharding_constraint(leaf, spec), tree)
+
+
+# ---- meshes that arrays lie on ----
 
 
 def replicated(*_: Any) -> PartitionSpec:

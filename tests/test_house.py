@@ -255,7 +255,7 @@ def test_no_name_has_sub_or_superscripts(file):
 
 def test_fit_has_few_parameters_and_a_plan_has_them_all():
     parameters = inspect.signature(jnn.fit).parameters
-    assert len(parameters) <= 22
+    assert len(parameters) <= 23
     options = {name: p.default for name, p in parameters.items()}
     of_call = {"params", "data", "validation"}  # what it trains, and on what
     fields = {field.name: field.default for field in dataclasses.fields(Plan)}

@@ -1,5 +1,7 @@
 """Losses: against NumPy formulas, gradients against finite differences, wrong targets refused."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -361,3 +363,9 @@ def test_the_quantile_loss_is_its_formula_and_least_at_the_quantile(q, x64):
 def test_a_quantile_that_is_no_number_between_0_and_1_is_refused(q, as_a_user):
     with pytest.raises(ValueError if type(q) in (int, float) else TypeError, match=r"q is .*; it"):
         losses.quantile(q)
+
+
+def test_a_loss_is_pickled_by_how_it_is_made():
+    made = [losses.smoothed("cross_entropy", 0.1), losses.quantile(0.3), *losses.LOSSES.values()]
+    for loss in made:
+        assert pickle.loads(pickle.dumps(loss)) is loss

@@ -26,7 +26,7 @@ def test_every_block_runs(capsys: pytest.CaptureFixture[str], as_a_user) -> None
 
 
 def test_every_block_on_devices_runs(capsys: pytest.CaptureFixture[str], as_a_user) -> None:
-    assert run("docs/devices.md") == 3
+    assert run("docs/devices.md") == 4
     assert capsys.readouterr().out.endswith("float64\n")
 
 

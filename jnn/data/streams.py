@@ -83,16 +83,27 @@ def is_stream(data: Thing) -> bool:
 
 
 class Reader:
-    """A stream as a program takes it: blocks of batches of one size, checked, on the device.
+    """A stream as a program takes it: blocks of batches of one size, checked, on the host.
 
     Args:
       stream: where the batches come from.
       check: what makes a batch into checked rows; its second argument names the batch.
+      multiple: what the length of a batch is a multiple of, as it is filled up.
+      steady: whether blocks hold as many batches however slow the stream is.
     """
 
-    def __init__(self, stream: Stream, check: Callable[[Any, str], Rows]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        check: Callable[[Any, str], Rows],
+        multiple: int = 1,
+        *,
+        steady: bool = False,
+    ) -> None:
         self.stream = stream
         self.check = check
+        self.multiple = multiple
+        self.steady = steady
         self.size = 0  # examples in a batch; smaller ones are filled up with rows of weight zero
 
     def skip(self, epochs: int) -> None:
@@ -144,7 +155,7 @@ class Reader:
                     return
                 if isinstance(item, BaseException):
                     raise item
-                yield jax.device_put(item[0]), item[1]
+                yield item
 
         reader = threading.Thread(target=read, name="jnn stream", daemon=True)
         reader.start()
@@ -179,9 +190,9 @@ class Reader:
                 if waiting:
                     yield self._packed(waiting)
                 waiting = []
-                self.size = len(checked.x)
+                self.size = -(-len(checked.x) // self.multiple) * self.multiple
             waiting.append(checked)
-            waited = time.monotonic() - start > _BLOCK_SECONDS
+            waited = not self.steady and time.monotonic() - start > _BLOCK_SECONDS
             if waited or len(waiting) == self._steps(checked):
                 yield self._packed(waiting)
                 waiting = []

@@ -7,7 +7,6 @@ import numpy as np
 import optax
 from jax import Array
 
-from jnn import callers
 from jnn.checks import Thing
 from jnn.interrupts import Interrupt, interruptible
 from jnn.losses import LossLike
@@ -16,10 +15,11 @@ from jnn.many.compiled import Own
 from jnn.many.host import Runs
 from jnn.many.members import Alike, begun, by_structure, keys_of, one_of, together
 from jnn.many.numbers import Varied, knobs_of, varied
-from jnn.many.parts import Part, columns
+from jnn.many.parts import Part, columns, devices_of
 from jnn.many.result import Fits
 from jnn.many.resuming import Keeper
 from jnn.many.rungs import Rungs
+from jnn.many.workers import over_workers
 from jnn.params import sizes
 from jnn.precision import wide
 from jnn.training import progress as bars, steps
@@ -30,6 +30,7 @@ from jnn.triangular.method import Method, check_method
 
 
 @meant
+@over_workers
 def fit_many(
     members: Thing,
     data: Thing,
@@ -53,6 +54,8 @@ def fit_many(
     backprop: str | Method = "auto",
     checkpoint: Thing = None,
     progress: Progress = None,
+    executor: Thing = None,
+    mesh: Thing = None,
 ) -> Fits:
     """Train M networks; member m becomes what `fit(member m, …)` would make of it.
 
@@ -74,12 +77,20 @@ def fit_many(
       key: of shuffling, dropout and the validation split: one key, and all members see the same,
         or M keys. None is `jax.random.key(0)`.
       checkpoint: as in `fit`: one file for all members; the same call goes on from there to the
-        same bits, for more epochs too. Other limits are other runs here.
+        same bits, for more epochs too. Other limits are other runs here. Of an executor's workers
+        it keeps the slices that are finished: the same call runs only what is missing.
       progress: as in `fit`; a function gets the `Fits` so far.
+      executor: of `concurrent.futures`, as that of Dask (`client.get_executor()`) and mpi4py
+        (`MPIPoolExecutor()`), or None. Its workers train slices of the members, whole groups, to
+        the same bits. What they are told is pickled. Processes must be started by "spawn", since
+        JAX does not survive a fork; best is one for each core.
+      mesh: as of `jax.make_mesh((8,), ("members",))`: groups go to the devices along its first
+        axis in turn, each of which has the program, to the same bits.
     Raises:
       ValueError: as `fit`, an array has another length than M or is of what cannot differ, or
         members are of two dtypes.
-      TypeError: as `fit`, or data are a stream.
+      TypeError: as `fit`, or data are a stream, or an argument does not pickle for an executor.
+      RuntimeError: workers of an executor failed.
     Warns:
       RuntimeWarning: members diverged; it says how many, and the first of them.
 
@@ -89,7 +100,19 @@ def fit_many(
     >>> fits = fit_many(members, (x, x**2), learning_rate=[0.01, 0.02, 0.03], epochs=5)
     >>> fits.history["loss"].shape, len(fits[1:])
     ((3, 5), 2)
+
+    On processes, in a program whose file begins its work below `if __name__ == "__main__":`
+
+    >>> from concurrent.futures import ProcessPoolExecutor
+    >>> from multiprocessing import get_context
+    >>> with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+    ...     options = {"learning_rate": [0.01, 0.02, 0.03], "epochs": 5, "executor": executor}
+    ...     again = fit_many(members, (x, x**2), **options)
+    >>> np.array_equal(again.history["loss"], fits.history["loss"])
+    True
     """
+    del executor  # where one is given, its workers make this call for their slices
+    devices = devices_of(mesh)
     alike = by_structure(members)
     count = sum(len(one.places) for one in alike)
     options = varied(
@@ -109,9 +132,9 @@ def fit_many(
     ]  # fmt: skip
     plan = plans[1]  # where a rate of dropout is above 0, dropout is in the program
     with interruptible() as interrupt:
-        runs = _begun(plan, alike, data, validation, keys, options, rungs, interrupt)
+        runs = _begun(plan, alike, data, validation, keys, options, rungs, interrupt, devices)
         result = _trained(runs, alike, options)
-    _warn_of_divergence(result)
+    result.warn_of_divergence()
     return result
 
 
@@ -124,6 +147,7 @@ def _begun(
     options: Varied,
     rungs: Rungs,
     interrupt: Interrupt,
+    devices: list[Any],
 ) -> Runs:
     """The runs before their first epoch, everything checked."""
     firsts = [one_of(one.params, 0) for one in alike]
@@ -136,7 +160,7 @@ def _begun(
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
     parts = [_part(plan, one, knobs, rows, own, len(alike)) for one in alike]
-    return Runs(plan, parts, rows, keys, own, rungs, interrupt)
+    return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
 
 
 def _part(
@@ -148,7 +172,7 @@ def _part(
     if not settings.least_squares:  # whose Jacobians are written in the order of one vector
         settings = settings._replace(packing=None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
-    group = groups.group_size(len(alike.places), max(1, groups.threads() // parts))
+    group = groups.of_structure(len(alike.places), parts)
     return Part(
         places=alike.places,
         settings=settings,
@@ -214,14 +238,3 @@ def _result(runs: Runs, options: Varied) -> Fits:
         loss=runs.plan.loss,
         optimizer_state=optimizer,
     )
-
-
-def _warn_of_divergence(fits: Fits) -> None:
-    diverged = np.flatnonzero(fits.stopped == "diverged")
-    if len(diverged):
-        first = diverged[0]
-        callers.warn(
-            f"{len(diverged)} of {len(fits)} members diverged, the first of them member {first} in "
-            f"epoch {fits.epochs[first]}: they keep their last finite parameters; try smaller "
-            "learning rates, or clip_norm"
-        )

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import Any, TypeVar
 
 import jax
@@ -35,6 +36,7 @@ class Runs:
       own: what each member has of its own.
       rungs: where the worst of those that are left end.
       interrupt: whether Ctrl-C was pressed.
+      devices: where groups go in turn.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Runs:
         own: Own,
         rungs: Rungs,
         interrupt: Interrupt,
+        devices: list[Any],
     ) -> None:
         self.plan = plan
         self.parts = parts
@@ -57,7 +60,8 @@ class Runs:
         self.resumed = 0
         self.ended = "epochs"  # why they ended
         self.clock = Clock()
-        self.threads = groups.threads()
+        self.devices = devices
+        self.threads = max(groups.threads(), len(devices))
         self.orders = Orders(plan, sources, keys, max(part.group for part in parts))
         self.own = own._replace(order=self.orders.own)
 
@@ -131,8 +135,8 @@ class Runs:
     def _chunk(self, count: int, threads: ThreadPoolExecutor) -> None:
         """So many epochs of all members that are left, group after group."""
         running: deque[tuple[Part, np.ndarray, Future[Any]]] = deque()
-        for part, group, arguments in _one_ahead(self._groups(count, threads)):
-            call = _call(part.program, jax.device_put(arguments))
+        for part, group, arguments, device in _one_ahead(self._groups(count, threads)):
+            call = _call(part.programs[device], jax.device_put(arguments, device))
             running.append((part, group, threads.submit(call)))
             if len(running) > 2 * self.threads:  # no more than these lie on the device
                 _take_back(*running.popleft(), count)
@@ -144,19 +148,21 @@ class Runs:
 
     def _groups(
         self, count: int, threads: ThreadPoolExecutor
-    ) -> Iterator[tuple[Part, np.ndarray, list[Any]]]:
-        """The groups, and what their programs take; each program is compiled on a thread."""
+    ) -> Iterator[tuple[Part, np.ndarray, list[Any], Any]]:
+        """The groups, what their programs take and where; programs are compiled on threads."""
+        devices = cycle(self.devices)
         self.orders.draw(count)
         for part in self.parts:
             for group in part.left(self.sources):
                 order = self.orders.of(part.places[group], count)
                 arguments = part.arguments(group, self.sources, self.own, order, count)
-                if part.program is None:
+                device = next(devices)
+                if device not in part.programs:
                     with self.interrupt.held():
                         rows = self.orders.rows
-                        compiles = part.traced(arguments, self.sources, rows, self.own)
-                    part.program = threads.submit(compiles)
-                yield part, group, arguments
+                        compiles = part.traced(arguments, self.sources, rows, self.own, device)
+                    part.programs[device] = threads.submit(compiles)
+                yield part, group, arguments, device
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

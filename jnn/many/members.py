@@ -38,7 +38,7 @@ def by_structure(members: Thing) -> list[Alike]:
     if isinstance(members, list) and members:
         found = _of_list(members)
     else:
-        found = [Alike(np.arange(_count(members)), members)]
+        found = [Alike(np.arange(_count(members)), jax.tree.map(jnp.asarray, members))]
     for alike in found:
         if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(alike.params)):
             raise ValueError("members hold NaN or infinity before any step: draw them anew")

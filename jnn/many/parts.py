@@ -8,7 +8,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
+from jnn import meshes
+from jnn.checks import Thing
 from jnn.many import compiled
 from jnn.many.compiled import Own
 from jnn.many.sources import Sources
@@ -36,7 +39,8 @@ class Part:
     states: State
     knobs: Knobs
     group: int
-    program: Any = None  # a future of the compiled one
+    # futures of the compiled one, by device; None: the default device
+    programs: dict[Any, Any] = dataclasses.field(default_factory=dict)
     compile_seconds: float = 0.0
     compiled_at: float = np.inf
     # groups and what they did in some epochs, one after the other
@@ -77,12 +81,14 @@ class Part:
         return [of_each(self.states, members), knobs, *rows, order, *integers]
 
     def traced(
-        self, arguments: list[Any], sources: Sources, rows: int, own: Own
+        self, arguments: list[Any], sources: Sources, rows: int, own: Own, device: Any
     ) -> Callable[[], Any]:
         """What compiles the program, for a thread; it is traced here: threads have own switches."""
         start = time.perf_counter()
-        *others, epochs = arguments
-        lowered = compiled.run.lower(self.settings, *others, sources.length, rows, own, epochs)
+        *others, epochs = arguments if device is None else jax.device_put(arguments, device)
+        alone = None if device is None else Mesh(np.array([device]), ("members",))
+        with meshes.current(alone):  # whatever mesh is the current one
+            lowered = compiled.run.lower(self.settings, *others, sources.length, rows, own, epochs)
         self.compile_seconds = time.perf_counter() - start
 
         def compiled_now() -> Any:
@@ -159,3 +165,20 @@ def restore(parts: list[Part], history: dict[str, np.ndarray]) -> None:
             column = column.reshape(*column.shape[:2], -1)
             found.append(column[:, :, : part.names.count(name)])
         part.history = [(np.arange(len(part.places)), np.concatenate(found, axis=2))]
+
+
+def devices_of(mesh: Thing) -> list[Any]:
+    """Where groups go in turn: along the first axis of a mesh; [None], the default, without one.
+
+    Raises:
+      TypeError: it is no mesh.
+      ValueError: it holds devices of other processes.
+
+    >>> devices_of(None), len(devices_of(jax.make_mesh((1,), ("members",))))
+    ([None], 1)
+    """
+    if meshes.rows_axis(mesh) is None:
+        return [None]
+    if mesh.is_multi_process:
+        raise ValueError("mesh holds devices of other processes: to train there give executor=")
+    return list(mesh.devices.reshape(len(mesh.devices), -1)[:, 0])

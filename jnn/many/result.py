@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jnn import losses
+from jnn import callers, losses
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
 from jnn.losses import LossLike
@@ -174,6 +174,17 @@ class Fits:
         else:
             outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
         return Prediction(outputs.mean(0), outputs.std(0))
+
+    def warn_of_divergence(self) -> None:
+        """Say how many diverged, and which is the first, in the name of whoever called."""
+        diverged = np.flatnonzero(self.stopped == "diverged")
+        if len(diverged):
+            first = diverged[0]
+            callers.warn(
+                f"{len(diverged)} of {len(self)} members diverged, the first of them member "
+                f"{first} in epoch {self.epochs[first]}: they keep their last finite parameters; "
+                "try smaller learning rates, or clip_norm"
+            )
 
     def _least(self, name: str) -> np.ndarray:
         if name not in self.history:

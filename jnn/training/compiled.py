@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import PartitionSpec as P
 
+from jnn import meshes
 from jnn.data.rows import Rows
 from jnn.meshes import compiled, same
 from jnn.precision import wide
@@ -123,7 +124,8 @@ def epoch(
     count = steps_an_epoch if settings.size else 1
     most = -(-len(data.x) // settings.size) if settings.size else 1
     new, sums = steps.walk(settings, knobs, old, none, count, most, examples)
-    return steps.finish(settings, knobs, old, new, sums, every, None, validation)
+    found = steps.finish(settings, knobs, old, new, sums, every, None, validation)
+    return meshes.whole(settings.axis, found)
 
 
 def _minibatch(
@@ -208,4 +210,5 @@ def finish(
       old: the state at its beginning.
       again: the losses of the parameters at its end, where rules look at them.
     """
-    return steps.finish(settings, knobs, old, new, sums, None, again, validation)
+    found = steps.finish(settings, knobs, old, new, sums, None, again, validation)
+    return meshes.whole(settings.axis, found)

@@ -6,10 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from jnn import meshes
 from jnn.data.rows import Rows, filled_up
 from jnn.data.streams import Reader
-from jnn.training import compiled
+from jnn.training import compiled, processes
 from jnn.training.compiled import Length
 from jnn.training.host import Run
 from jnn.training.state import State
@@ -26,15 +28,19 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
     """Epochs over rows in memory, as many a chunk as take about `_LOOK_SECONDS`."""
     n = len(data.x)
     if run.plan.takes_weights:
-        data = filled_up(data)
-        validation = None if validation is None else filled_up(validation, weights=True)
+        data = data if isinstance(data.x, Array) else filled_up(data)
+        if validation is not None and not isinstance(validation.x, Array):
+            validation = filled_up(validation, weights=True)
     size = run.settings.size or n
     length = Length(filled=len(data.x) > n, even=n % size == 0)
     run.first = data
     orders = _Orders(run, n, len(data.x))
 
     steps = -(-n // size)
-    rows = (data, validation)
+    rows: Any = (data, validation)
+    if run.plan.mesh is not None:
+        rows = jax.tree.map(partial(_on_mesh, run.plan.mesh), rows)
+        run.state, run.knobs = processes.placed(run.plan.mesh, run.state, run.knobs, run.done)
 
     def run_chunk(order: Any, count: int) -> tuple[State, Any]:
         return compiled.run(
@@ -48,6 +54,7 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
         return max(count, 0)
 
     chunk = max(1, int(_LOOK_SECONDS / _expected_seconds(run, n, steps)))
+    chunk = 1 if processes.several(run.plan.mesh) else chunk  # whose talk takes who knows how long
     count = next_count(run.done, chunk)
     order = orders.draw(count)
     with run.monitored() as bar:
@@ -64,13 +71,20 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
             following = next_count(run.done + count, chunk)
             # while the device is busy
             order = orders.draw(following)
-            if following:  # the first chunk takes them along; nobody else has a view of them
+            # the first chunk takes them along; nobody else has a view of them
+            if following and run.plan.mesh is None:
                 rows = jax.device_put(rows)
             epoch, history = int(run.state.epoch), np.asarray(history)
             rate = count / max(run.clock.seconds() - before, 1e-6)
             chunk = max(1, min(4 * chunk, int(rate * _LOOK_SECONDS)))
+            chunk = processes.of_first(run.plan.mesh, chunk)
             run.look(bar, history, epoch - run.done)
             count = following
+
+
+def _on_mesh(mesh: Any, array: Any) -> Any:
+    """The host's rows on every device of a mesh, if there is one; others are where they are."""
+    return array if isinstance(array, Array) else meshes.put(mesh, array)
 
 
 def _expected_seconds(run: Run, n: int, steps: int) -> float:
@@ -114,7 +128,9 @@ class _Orders:
 
 def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
     """Epochs over a stream; what stops a run within an epoch keeps the steps that were made."""
-    validation = jax.device_put(validation)
+    validation = jax.tree.map(partial(_on_mesh, run.plan.mesh), validation)
+    if run.plan.mesh is not None:
+        run.state, run.knobs = processes.placed(run.plan.mesh, run.state, run.knobs, run.done)
     reader.skip(run.done)
     if reader.stream.mean_weight is not None:
         run.knobs = run.knobs._replace(mean_weight=float(reader.stream.mean_weight))
@@ -124,7 +140,7 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
             batches = 0
             none = sums = Sums.none(old.memory.dtype)
             with reader.epoch(run.done, run.given_up) as blocks:
-                for block, count in blocks:
+                for block, count in processes.blocks(run.plan.mesh, blocks, run.given_up):
                     if run.first is None:
                         run.first = jax.tree.map(lambda a: a[0], block)
                     if not run.clock.compile_seconds:
@@ -141,8 +157,7 @@ def over_stream(run: Run, reader: Reader, validation: Rows | None) -> None:
                         bar.set_postfix(batches=batches)
             looks_back = run.settings.looks_back and sums is not none
             again = _losses_again(run, reader) if looks_back else None
-            if run.given_up():
-                run.stop_early()
+            if run.stop_early():
                 run.leave_epoch(old)
                 return
             if sums is none:
@@ -160,7 +175,7 @@ def _losses_again(run: Run, reader: Reader) -> Sums:
     """The losses of the epoch's batches, read once more, for the parameters at its end."""
     none = sums = Sums.none(run.state.memory.dtype)
     with reader.epoch(run.done, run.given_up) as blocks:
-        for block, count in blocks:
+        for block, count in processes.blocks(run.plan.mesh, blocks, run.given_up):
             new = compiled.losses_again(run.settings, run.state, sums, run.knobs, block, count)
             jax.block_until_ready(sums)
             sums = new

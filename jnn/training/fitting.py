@@ -6,7 +6,7 @@ from typing import Any
 import optax
 from jax import Array
 
-from jnn import callers
+from jnn import callers, meshes
 from jnn.checks import Real, Thing, Tree, renamed
 from jnn.data.rows import Rows
 from jnn.interrupts import Interrupt, interruptible
@@ -64,6 +64,7 @@ def fit(
     backprop: str | Method = "auto",
     checkpoint: Thing = None,
     progress: Progress = None,
+    mesh: Thing = None,
 ) -> Fit:
     """Minimise a loss over data by minibatch gradient steps, the whole run compiled.
 
@@ -120,6 +121,10 @@ def fit(
         end, and goes on from there, to the same bits, when it is called again with the same data
         and settings; a stream between two epochs. Functions (losses, schedules, transformations,
         streams) are told apart by their names alone.
+    Devices:
+      mesh: as of `jax.make_mesh((8,), ("rows",))`: every minibatch is spread along its first axis,
+        every device has the parameters. Rows that lie spread along that axis stay there, all
+        others go to every device.
     Raises:
       ValueError: shapes do not match, data are empty or not finite, a size or a name is impossible,
         a checkpoint is another run's. Nothing has been computed then, but on a stream the batches
@@ -136,7 +141,8 @@ def fit(
     >>> bool(result.history["loss"][-1] < 1e-9)
     True
     """
-    with interruptible() as interrupt:
+    meshes.rows_axis(mesh)
+    with interruptible() as interrupt, meshes.current(mesh):
         with interrupt.held():  # programs are made here
             params = check_start(params)
             plan = Plan(
@@ -145,7 +151,7 @@ def fit(
                 plateau=plateau, clip_norm=clip_norm,
                 epochs=epochs, batch_size=batch_size, shuffle=shuffle, key=key,
                 patience=patience, stop=stop, method=check_method(backprop),
-                checkpoint=checkpoint, progress=progress,
+                checkpoint=checkpoint, progress=progress, mesh=mesh,
             )  # fmt: skip
             sources = checked_sources(plan, params, data, validation)
             run = _begun(plan, params, sources, interrupt)

@@ -20,7 +20,7 @@ from jnn.data.splits import host_generator
 from jnn.files import checkpoints
 from jnn.interrupts import Interrupt
 from jnn.params import Params
-from jnn.training import progress, stopping
+from jnn.training import processes, progress, stopping
 from jnn.training.clock import Clock
 from jnn.training.options import Plan, Settings
 from jnn.training.result import Fit
@@ -107,7 +107,8 @@ class Run:
     @contextmanager
     def monitored(self) -> Iterator[Any]:
         """A progress bar (or None), while epochs run."""
-        with progress.bar(self.plan.epochs, self.plan.bar, initial=self.done) as bar:
+        shown = self.plan.bar if processes.is_first(self.plan.mesh) else False
+        with progress.bar(self.plan.epochs, shown, initial=self.done) as bar:
             yield bar
         jax.block_until_ready(self.state)
         self.clock.stop()
@@ -122,23 +123,24 @@ class Run:
             last = dict(zip(self.names, self.history[-1][-1], strict=True))
             shown = [name for name in ("loss", "validation_loss") if name in last]
             bar.set_postfix({name: f"{last[name]:.4g}" for name in shown})
-        answer = self.plan.callback(self.result()) if self.plan.callback else None
+        asked = processes.asked(self.plan.mesh, self.plan.callback, self.result)
         if self.done < self.plan.epochs:
-            if isinstance(answer, (bool, np.bool_)) and answer:
+            if asked:
                 self.stopped = self.stopped or "progress"
             self.stop_early()
         self.write(self.state)
 
     def given_up(self) -> bool:
-        """Whether a user or a clock asks for an end."""
+        """Whether a user or a clock asks for an end, of this process."""
         return self.interrupt.asked or self._time_is_up()
 
-    def stop_early(self) -> None:
-        """Note why, where a user or a clock asks for an end."""
-        if self.interrupt.asked:
-            self.stopped = self.stopped or "interrupted"
-        elif self._time_is_up():
-            self.stopped = self.stopped or "seconds"
+    def stop_early(self) -> bool:
+        """Whether a user or a clock asks for an end, of any process; why is noted."""
+        asked = 2 if self.interrupt.asked else int(self._time_is_up())
+        asked = processes.most(self.plan.mesh, asked)
+        if asked:
+            self.stopped = self.stopped or ("seconds", "interrupted")[asked - 1]
+        return bool(asked)
 
     def _time_is_up(self) -> bool:
         seconds = self.plan.stop.seconds if self.plan.stop else None
@@ -161,6 +163,8 @@ class Run:
             return
         now = time.perf_counter()
         due = checkpoint.due(self.done, now - self.written)
+        if not processes.is_first(self.plan.mesh):
+            return
         if due or self.stopped or self.done >= self.plan.epochs:
             generator = self.generator_state or self.generator.bit_generator.state
             record = {"seconds": self.clock.seconds(), "generator": generator}

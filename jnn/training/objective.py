@@ -1,13 +1,12 @@
 """What a run minimises and measures: the objective with its gradient, predictions, metrics."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jnn import losses, metrics, penalties
+from jnn import losses, meshes, metrics, penalties
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.losses import Loss
@@ -114,7 +113,10 @@ def measured_loss(settings: Settings, predictions: Array, rows: Rows) -> Array:
 
 def predictions(settings: Settings, params: Params, x: Array) -> Array:
     """ŷ of all rows, some at a time, so that the memory does not grow with their number."""
-    predict = partial(network.batch_output, params, method=settings.method)
+
+    def predict(x: Array) -> Array:
+        return network.batch_output(params, meshes.spread(settings.axis, x), settings.method)
+
     whole = len(x) // _ROWS * _ROWS
     if whole == 0:
         y = predict(x)

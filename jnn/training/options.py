@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jnn import checks, losses, optimizers
+from jnn import checks, losses, meshes, optimizers
 from jnn.checks import Real, Thing
 from jnn.diagnostics.watch import check_watch
 from jnn.files import cadence
@@ -47,6 +47,7 @@ class Settings(NamedTuple):
     dtype: np.dtype  # of the parameters; halves are updated in float32
     looks_back: bool  # whether rules look at the training loss: that after the epoch, then
     monitors: bool  # whether a loss is monitored: the best parameters are kept, then
+    axis: str | None  # of the mesh, which the rows of a minibatch are spread along
 
 
 class Knobs(NamedTuple):
@@ -99,6 +100,7 @@ class Plan:
     patience: int | None = dataclasses.field(default=None, metadata=LIMIT)
     checkpoint: Any = dataclasses.field(default=None, metadata=LIMIT)
     progress: Progress = dataclasses.field(default=None, metadata=LIMIT)
+    mesh: Any = dataclasses.field(default=None, metadata=LIMIT)
 
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)  # the class is frozen to others
@@ -125,6 +127,7 @@ class Plan:
             what = "True, False, None, or a function of the Fit so far"
             if not isinstance(self.progress, (bool, np.bool_)):
                 raise TypeError(f"progress is {self.progress!r}; it must be {what}")
+        meshes.rows_axis(self.mesh)
         if self.rule.rate is not None:
             settle("learning_rate", self.rule.rate)
         if self.clip_norm is not None:
@@ -203,6 +206,7 @@ class Plan:
             dtype=np.dtype(params[0].w.dtype),
             looks_back=self.looks_back(validation),
             monitors=validation or self.looks_back(validation),
+            axis=meshes.rows_axis(self.mesh),
         )
 
     def knobs(self) -> Knobs:

@@ -4,15 +4,18 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 from jax.core import Tracer
 
 from jnn import checks, metrics, penalties
 from jnn.checks import Thing
 from jnn.data.rows import Rows, check_loss, check_rows, validation_split
+from jnn.data.spread import check_spread, is_spread
 from jnn.data.streams import Reader, Stream, is_stream
 from jnn.files.sealed import fingerprint
 from jnn.params import Params, sizes
 from jnn.structure import as_arrays
+from jnn.training import processes
 from jnn.training.options import Plan
 from jnn.training.resuming import identity, name_of
 
@@ -57,25 +60,33 @@ def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) 
     """
     penalties.check_penalty(plan.penalty, params)
     size = 0
+    here: list[Rows] = []  # what this process has of them
     if is_stream(data):
         stream = data if isinstance(data, Stream) else Stream(data)
         _check_stream(plan, stream, validation)
-        train: Rows | Reader = Reader(stream, _Checker(plan, params))
+        train: Rows | Reader = Reader(
+            stream,
+            _Checker(plan, params),
+            processes.rows_a_device(plan.mesh),
+            steady=processes.several(plan.mesh),
+        )
     else:
-        train = check_rows(params, data, plan.loss)
+        train, *here = _rows(plan, params, data, "data", splits=_is_fraction(validation))
     held = None
     if _is_fraction(validation):
         assert isinstance(train, Rows)  # a stream with a fraction was refused
         train, held = validation_split(
             train, validation, jax.random.fold_in(checks.key(plan.key), 1), plan.loss
         )
+        here = [train, held]
     elif validation is not None:
-        held = check_rows(params, validation, plan.loss, "validation")
+        held, held_here = _rows(plan, params, validation, "validation")
+        here = [*here, held_here]
     if isinstance(train, Rows):
         train = _with_mean_weight_one(train)
         check_loss(plan.loss, params[-1].w.shape[1], train.y)
         size = _size(plan, len(train.x))
-    _check_metrics(plan, params, [rows for rows in (train, held) if isinstance(rows, Rows)])
+    _check_metrics(plan, params, here)
     return Sources(train, held, size)
 
 
@@ -96,15 +107,31 @@ def run_identity(plan: Plan, params: Params, sources: Sources) -> dict[str, Any]
 
 
 def _contents(rows: Rows) -> str:
+    if isinstance(rows.x, Array):
+        return f"{len(rows.x)} rows spread over devices"
     return fingerprint([a for a in rows if a is not None])
 
 
 # ---- pieces ----
 
 
+def _rows(
+    plan: Plan, params: Params, data: Thing, name: str, *, splits: bool = False
+) -> tuple[Rows, Rows]:
+    """Checked rows, on the host or where they lie spread, and those of this process."""
+    if is_spread(data, plan.mesh) and not (splits and data[0].is_fully_addressable):
+        if splits:
+            raise ValueError(
+                "validation is a fraction, but rows lie at other processes: give arrays (x, y)"
+            )
+        return check_spread(params, data, plan.loss, plan.mesh, name)
+    rows = check_rows(params, data, plan.loss, name)
+    return rows, rows
+
+
 def _with_mean_weight_one(rows: Rows) -> Rows:
     """Weights as shares: of a minibatch, Σ w ℓ / its length is then right on average."""
-    if rows.weights is None:
+    if rows.weights is None or isinstance(rows.weights, Array):  # … which have been made so
         return rows
     weights = rows.weights / rows.weights.mean(dtype=np.float64)
     return rows._replace(weights=weights.astype(rows.weights.dtype))

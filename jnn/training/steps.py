@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from jnn import losses, metrics
+from jnn import losses, meshes, metrics
 from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.diagnostics.watch import watch_layers
@@ -46,11 +46,13 @@ def walk(
     def one(i: Any, carry: Any) -> Any:
         old, so_far, terms, norm = carry
         state, examples = batch(i, old, None if so_far is None else _before(old, so_far))
+        examples = examples._replace(rows=meshes.spread(settings.axis, examples.rows))
         state, new, gradient = step(settings, knobs, state._replace(step=old.step + i), examples)
         so_far = None if so_far is None else so_far + new[:2]
         terms = lax.dynamic_update_index_in_dim(terms, new, i, 0)
         norm = lax.cond(i == count - 1, lambda: _norm(gradient).astype(norm.dtype), lambda: norm)
-        return state._replace(step=old.step), so_far, terms, norm
+        state = meshes.whole(settings.axis, state._replace(step=old.step))
+        return state, so_far, terms, norm
 
     state, _, terms, norm = lax.fori_loop(0, count, one, (state, so_far, terms, sums.norm))
     state = state._replace(step=state.step + count)
