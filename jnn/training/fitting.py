@@ -13,7 +13,7 @@ from jnn.interrupts import Interrupt, interruptible
 from jnn.losses import LossLike
 from jnn.params import Params, sizes
 from jnn.penalties import Penalty
-from jnn.training import divergence, steps
+from jnn.training import divergence, processes, steps
 from jnn.training.epochs import over_rows, over_stream
 from jnn.training.host import Run
 from jnn.training.options import Metrics, Plan, Progress
@@ -155,10 +155,11 @@ def fit(
             )  # fmt: skip
             sources = checked_sources(plan, params, data, validation)
             run = _begun(plan, params, sources, interrupt)
-        if isinstance(sources.train, Rows):
-            over_rows(run, sources.train, sources.validation)
-        else:
-            over_stream(run, sources.train, sources.validation)
+        with processes.answering(mesh):
+            if isinstance(sources.train, Rows):
+                over_rows(run, sources.train, sources.validation)
+            else:
+                over_stream(run, sources.train, sources.validation)
         result = run.result()
         if result.diverged:
             callers.warn(divergence.message(run, params, result.diverged))

@@ -5,6 +5,7 @@ there is none, a process agrees with itself.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -81,6 +82,34 @@ def asked(
     reached = result()  # by all: it may be computed
     answer = callback(reached) if is_first(mesh) else None
     return bool(of_first(mesh, isinstance(answer, (bool, np.bool_)) and bool(answer)))
+
+
+# what JAX says, in errors of several kinds
+_SILENCE = ("Gloo", "Connection reset", "closed by peer", "heartbeat", "UNAVAILABLE")
+
+
+@contextmanager
+def answering(mesh: Mesh | None) -> Iterator[None]:
+    """Say which other processes no longer answer, where a computation with them fails.
+
+    Raises:
+      RuntimeError: one of them is gone.
+
+    >>> with answering(None):
+    ...     pass
+    """
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if not (several(mesh) and any(word in str(error) for word in _SILENCE)):
+            raise
+        here = jax.process_index()
+        others = [i for i in range(jax.process_count()) if i != here]
+        which = f"process {others[0]}" if len(others) == 1 else f"one of the processes {others}"
+        raise RuntimeError(
+            f"{which} is gone: process {here} got no answer. Start all of them again; with "
+            "checkpoint= a run goes on from its last file"
+        ) from error
 
 
 def placed(mesh: Mesh, state: State, knobs: Knobs, done: int) -> tuple[State, Knobs]:

@@ -119,10 +119,20 @@ def eight_devices():
     print("done")
 
 
+def eight_devices_go_on(folder):
+    """From a checkpoint of other processes."""
+    mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
+    found, expected = run("arrays", "rules", mesh, checkpoint=folder), run("arrays", "rules")
+    assert found.resumed == 3
+    for a, b in zip(numbers(found), numbers(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+    print("done")
+
+
 def two_processes(rank, port, job, *arguments):
     """This process's part of a job."""
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(rank))
+    jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(rank), heartbeat_timeout_seconds=10)
     mesh = jax.make_mesh((jax.device_count(),), ("rows",), axis_types=(AxisType.Auto,))
     JOBS[job](mesh, int(rank), *arguments)
     print("done")
@@ -184,7 +194,22 @@ def uneven(mesh, rank):
     jnn.fit(start(), batches, mesh=mesh, epochs=2, progress=False)
 
 
+def killed(mesh, rank, folder):
+    """The second process dies in the middle of an epoch; both are started again after it."""
+
+    def look(fit):
+        if fit.epochs >= 4 and not os.environ.get("AGAIN"):
+            os.kill(int(Path(folder, "pid").read_text()), signal.SIGKILL)
+
+    if rank and not os.environ.get("AGAIN"):
+        Path(folder, "pid").write_text(str(os.getpid()))
+    where = jnn.Checkpoint(Path(folder, "run"), every_epochs=1)
+    fit = run("arrays", "rules", mesh, rank, 2, epochs=12, checkpoint=where, progress=look)
+    print(json.dumps([float(number) for number in fit.history["loss"]]))
+
+
 JOBS = {
+    "killed": killed,
     "all": lambda mesh, rank: check_all(mesh, rank, 2),
     "time limit": time_limit,
     "interrupt": interrupt,
@@ -210,7 +235,7 @@ def environment():
     return of
 
 
-def together(environment, job, *arguments):
+def together(environment, job, *arguments, **more):
     """Standard output and error of both processes of a job."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -221,7 +246,7 @@ def together(environment, job, *arguments):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(1),
+            env=environment(1) | more,
         )
         for rank in (0, 1)
     ]
@@ -275,6 +300,29 @@ def test_one_process_goes_on_from_the_checkpoint_of_two(environment, tmp_path, x
 
 
 @pytest.mark.slow
+def test_eight_devices_go_on_from_the_checkpoint_of_two_processes(environment, tmp_path):
+    together(environment, "checkpoint", str(tmp_path))
+    command = [sys.executable, __file__, "resume", str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env=environment(8)
+    )
+    assert done.stdout == "done\n", done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_named_and_both_go_on_after_it(environment, tmp_path):
+    (_, error), (_, _) = together(environment, "killed", str(tmp_path))
+    assert "process 1 is gone: process 0 got no answer" in error, error
+    again = together(environment, "killed", str(tmp_path), AGAIN="1")
+    (tmp_path / "whole").mkdir()
+    whole = together(environment, "killed", str(tmp_path / "whole"), AGAIN="1")
+    losses = [
+        [line for line in out.splitlines() if line.startswith("[0")] for out, _ in [*again, *whole]
+    ]
+    assert losses[0] == losses[1] == losses[2] == losses[3] != []
+
+
+@pytest.mark.slow
 def test_streams_of_different_lengths_are_refused_everywhere(environment):
     for _, error in together(environment, "uneven"):
         assert "process 0: 3 of 4, process 1: 4 of 4 rows: give as many" in error
@@ -297,5 +345,7 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     if sys.argv[1] == "eight":
         eight_devices()
+    elif sys.argv[1] == "resume":
+        eight_devices_go_on(sys.argv[2])
     else:
         two_processes(*sys.argv[1:])
