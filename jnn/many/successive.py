@@ -54,6 +54,11 @@ def halving(
     >>> sorted(fits.epochs.tolist()), sorted(fits.numbers["rung"].tolist())
     ([2, 2, 4, 8], [0, 0, 1, 2])
     """
+    if options.get("executor") is not None:
+        raise ValueError(
+            "halving compares all members at every rung, and workers of an executor do not know of "
+            "each other: leave executor out"
+        )
     count = sum(len(alike.places) for alike in by_structure(members))
     keep = checks.number("keep", keep, above=0, below=1, meaning="the share that goes on")
     epochs = checks.integer("epochs", epochs, 1)

@@ -53,8 +53,11 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
             count = min(count, every - done % every)
         return max(count, 0)
 
-    chunk = max(1, int(_LOOK_SECONDS / _expected_seconds(run, n, steps)))
-    chunk = 1 if processes.several(run.plan.mesh) else chunk  # whose talk takes who knows how long
+    seconds = _expected_seconds(run, n, steps)
+    chunk = max(1, int(_LOOK_SECONDS / seconds))
+    if processes.several(run.plan.mesh):
+        processes.warn_of_small_steps(run.plan.mesh, seconds / steps)
+        chunk = 1  # talk takes who knows how long
     count = next_count(run.done, chunk)
     order = orders.draw(count)
     with run.monitored() as bar:

@@ -14,7 +14,7 @@ from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jnn import meshes
+from jnn import callers, meshes
 from jnn.checks import Real
 from jnn.data.rows import Rows
 from jnn.training.options import Knobs
@@ -84,6 +84,7 @@ def asked(
     return bool(of_first(mesh, isinstance(answer, (bool, np.bool_)) and bool(answer)))
 
 
+_TALK_SECONDS = 1e-3  # of an all-reduce over a network; over loopback some milliseconds
 # what JAX says, in errors of several kinds
 _SILENCE = ("Gloo", "Connection reset", "closed by peer", "heartbeat", "UNAVAILABLE")
 
@@ -110,6 +111,20 @@ def answering(mesh: Mesh | None) -> Iterator[None]:
             f"{which} is gone: process {here} got no answer. Start all of them again; with "
             "checkpoint= a run goes on from its last file"
         ) from error
+
+
+def warn_of_small_steps(mesh: Mesh | None, seconds: Real) -> None:
+    """Say, at the first process, that a step is over before its gradients have been added up.
+
+    >>> warn_of_small_steps(None, 1.0)
+    """
+    if is_first(mesh) and seconds < _TALK_SECONDS:
+        callers.warn(
+            f"a step of this network takes one process about {1e6 * seconds:.0f} µs, less than the "
+            "talk between processes: a single process is faster, and fit_many(executor=) trains "
+            "many networks on all of them",
+            UserWarning,
+        )
 
 
 def placed(mesh: Mesh, state: State, knobs: Knobs, done: int) -> tuple[State, Knobs]:

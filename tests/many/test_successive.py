@@ -133,6 +133,7 @@ def test_a_checkpoint_goes_on_between_rungs(tmp_path, monkeypatch):
         ({"first": 101}, ValueError, "first is 101"),
         ({"first": 2.5}, TypeError, "first is 2.5"),
         ({"epochs": 0}, ValueError, "epochs is 0; it must be an integer of at least 1"),
+        ({"executor": 3}, ValueError, "workers of an executor do not know of each other"),
         ({"learning_rate": [0.1, 0.2]}, ValueError, r"learning_rate is an array of shape \(2,\)"),
     ],
 )
