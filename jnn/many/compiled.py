@@ -26,7 +26,7 @@ class Own(NamedTuple):
     order: bool
 
 
-@partial(jax.jit, static_argnames=("settings", "length", "rows", "own"))
+@partial(jax.jit, static_argnames=("settings", "length", "shape", "own"))
 def run(
     settings: Settings,
     states: State,
@@ -37,17 +37,18 @@ def run(
     n: Any,
     steps_an_epoch: Any,
     length: Length,
-    rows: int,
+    shape: tuple[int, int],
     own: Own,
     epochs: Any,
 ) -> tuple[State, Array]:
     """Train G members for `epochs` epochs, or until all of them are done.
 
     Args:
-      settings, steps_an_epoch, length, rows, epochs: as in `training.compiled.run`.
+      settings, steps_an_epoch, length, epochs: as in `training.compiled.run`.
       states, knobs: leaves (G, …), but a key that all share.
       data, validation, n: with a leading G where each has its own rows.
       order: (R, …), or (G, R, …) where each has its own; None: the order of the data.
+      shape: R, the most epochs of one call, and how many columns their history has.
     Returns:
       The states then, and (G, R, names) numbers of `history_names`.
     """
@@ -81,15 +82,7 @@ def run(
         i, states, _ = carry
         return (i < epochs) & jnp.any(states.reason == int(Reason.RUNNING))
 
-    shapes = jax.eval_shape(of_all, states, knobs, data, validation, n, _first(order, own))
-    group, names = shapes[1].shape
-    history = jnp.zeros((group, rows, names), shapes[1].dtype)
+    history = jnp.zeros((len(states.epoch), *shape), states.memory.dtype)
     start: Any = (0, states, history)
     _, states, history = lax.while_loop(unfinished, one, start)
     return states, history
-
-
-def _first(order: Array | None, own: Own) -> Array | None:
-    if order is None:
-        return None
-    return order[:, 0] if own.order else order[0]

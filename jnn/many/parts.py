@@ -88,7 +88,8 @@ class Part:
         *others, epochs = arguments if device is None else jax.device_put(arguments, device)
         alone = None if device is None else Mesh(np.array([device]), ("members",))
         with meshes.current(alone):  # whatever mesh is the current one
-            lowered = compiled.run.lower(self.settings, *others, sources.length, rows, own, epochs)
+            shape = (rows, len(self.names))
+            lowered = compiled.run.lower(self.settings, *others, sources.length, shape, own, epochs)
         self.compile_seconds = time.perf_counter() - start
 
         def compiled_now() -> Any:

@@ -40,7 +40,10 @@ def walk(
       batch: from i, the state and `Batch.before` to the state and the examples of step i.
     """
     # each step's terms are written down and added up at the end, which costs a step the least
-    terms = jnp.zeros((most, 3), state.memory.dtype)
+    # XLA knows that this is 0; to vmap the loop's sums differ between members from the start, or it
+    # would find out by tracing the loop twice
+    zero = (0 * state.step).astype(state.memory.dtype)
+    terms = jnp.zeros((most, 3), state.memory.dtype) + zero
     so_far = None if losses.is_mean(losses.resolve(settings.loss)) else sums.values[:2]
 
     def one(i: Any, carry: Any) -> Any:
@@ -54,7 +57,7 @@ def walk(
         state = meshes.whole(settings.axis, state._replace(step=old.step))
         return state, so_far, terms, norm
 
-    state, _, terms, norm = lax.fori_loop(0, count, one, (state, so_far, terms, sums.norm))
+    state, _, terms, norm = lax.fori_loop(0, count, one, (state, so_far, terms, sums.norm + zero))
     state = state._replace(step=state.step + count)
     return state, sums.plus(jnp.sum(terms, axis=0), count, norm=norm)
 
