@@ -135,9 +135,11 @@ print(fits.resumed, hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in fou
 
 
 @pytest.mark.slow
-def test_killed_and_interrupted_runs_end_in_the_same_bits(tmp_path):
-    """Twenty kills and ten Ctrl-C, at random moments of five runs each."""
-    draw = np.random.default_rng(0)
+@pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.exhaustive)])
+def test_killed_and_interrupted_runs_end_in_the_same_bits(runs, tmp_path):
+    """Five times each, at random moments: of six runs twenty kills and ten Ctrl-C."""
+    draw = np.random.default_rng(runs)
+    kinds = draw.permutation([signal.SIGKILL] * 20 + [signal.SIGINT] * 10).reshape(6, 5)
 
     def start(where):
         command = [sys.executable, "-c", PROGRAM, str(where)]
@@ -148,19 +150,15 @@ def test_killed_and_interrupted_runs_end_in_the_same_bits(tmp_path):
         return out.split()
 
     whole = end(start(tmp_path / "whole"))
-    kinds = [signal.SIGKILL] * 20 + [signal.SIGINT] * 10
-    done = 0
-    for run in range(6):
+    for run in range(runs):
         where = tmp_path / str(run)
-        for kind in kinds[5 * run : 5 * run + 5]:
+        for kind in kinds[run]:
             process = start(where)
             began = time.time()
             while not list(where.glob("epoch-*")) and time.time() < began + 120:
                 time.sleep(0.01)
             time.sleep(draw.uniform(0, 1.0))
-            process.send_signal(kind)
+            process.send_signal(int(kind))
             process.wait(timeout=300)
             process.stdout.close()
-            done += 1
         assert end(start(where))[-1] == whole[-1], run
-    assert done == 30

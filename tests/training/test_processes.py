@@ -89,16 +89,13 @@ def numbers(fit):
     return [*map(np.asarray, leaves), *fit.history.values(), fit.best_epoch]
 
 
-def cases():
-    for way in WAYS:
-        for name in OPTIONS:
-            if way != "stream" or name in ON_STREAMS:
-                yield way, name
+FEW = [("arrays", "rules"), ("arrays", "dropout"), ("spread", "plain"), ("stream", "plain")]
+EVERY = [(way, name) for way in WAYS for name in OPTIONS if way != "stream" or name in ON_STREAMS]
 
 
-def check_all(mesh, rank=0, of=1):
-    """Every case on the mesh as on one device; those that fail are named."""
-    for way, name in cases():
+def check_all(cases, mesh, rank=0, of=1):
+    """Cases on the mesh as on one device; those that fail are named."""
+    for way, name in cases:
         try:
             found, expected = run(way, name, mesh, rank, of), run(way, name)
             assert (found.epochs, found.stopped) == (expected.epochs, expected.stopped)
@@ -111,11 +108,13 @@ def check_all(mesh, rank=0, of=1):
 # ---- as a program ----
 
 
-def eight_devices():
+def eight_devices(which):
     """Automatic and explicit axes, one or two."""
-    for kind in (AxisType.Auto, AxisType.Explicit):
-        check_all(jax.make_mesh((8,), ("rows",), axis_types=(kind,)))
-    check_all(jax.make_mesh((4, 2), ("rows", "more"), axis_types=(AxisType.Auto,) * 2))
+    cases = EVERY if which == "every" else FEW
+    check_all(cases, jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,)))
+    cases = EVERY if which == "every" else FEW[:1]
+    check_all(cases, jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Explicit,)))
+    check_all(cases, jax.make_mesh((4, 2), ("rows", "more"), axis_types=(AxisType.Auto,) * 2))
     print("done")
 
 
@@ -210,7 +209,8 @@ def killed(mesh, rank, folder):
 
 JOBS = {
     "killed": killed,
-    "all": lambda mesh, rank: check_all(mesh, rank, 2),
+    "few": lambda mesh, rank: check_all(FEW, mesh, rank, 2),
+    "every": lambda mesh, rank: check_all(EVERY, mesh, rank, 2),
     "time limit": time_limit,
     "interrupt": interrupt,
     "interrupt, stream": interrupt_stream,
@@ -253,9 +253,13 @@ def together(environment, job, *arguments, **more):
     return [process.communicate(timeout=600) for process in running]
 
 
+WHICH = ["few", pytest.param("every", marks=pytest.mark.exhaustive)]
+
+
 @pytest.mark.slow
-def test_eight_devices_compute_what_one_does(environment):
-    command = [sys.executable, __file__, "eight"]
+@pytest.mark.parametrize("which", WHICH)
+def test_eight_devices_compute_what_one_does(environment, which):
+    command = [sys.executable, __file__, "eight", which]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=900, env=environment(8)
     )
@@ -263,8 +267,9 @@ def test_eight_devices_compute_what_one_does(environment):
 
 
 @pytest.mark.slow
-def test_two_processes_compute_what_one_does(environment):
-    both = together(environment, "all")
+@pytest.mark.parametrize("which", WHICH)
+def test_two_processes_compute_what_one_does(environment, which):
+    both = together(environment, which)
     for out, error in both:
         assert [line for line in out.splitlines() if "Gloo" not in line] == ["done"], out + error
     said = "a single process is faster"  # these networks are small
@@ -347,7 +352,7 @@ def test_rows_of_weight_zero_are_refused_where_they_lie_spread(nothing_runs):
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     if sys.argv[1] == "eight":
-        eight_devices()
+        eight_devices(sys.argv[2])
     elif sys.argv[1] == "resume":
         eight_devices_go_on(sys.argv[2])
     else:
