@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import jax
@@ -147,17 +148,25 @@ def time_limit(mesh, rank):
     told(run("arrays", "plain", mesh, rank, 2, epochs=10**6, stop=stop))
 
 
+def press():
+    """Ctrl-C, once `fit` is there to take it."""
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def interrupt(mesh, rank):
     """Ctrl-C in the second process alone."""
     if rank:
-        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=press, daemon=True).start()
     told(run("arrays", "plain", mesh, rank, 2, epochs=10**6))
 
 
 def interrupt_stream(mesh, rank):
     """The same, within a stream whose epoch never ends."""
     if rank:
-        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=press, daemon=True).start()
 
     def batches(epoch):
         while True:
@@ -250,7 +259,11 @@ def together(environment, job, *arguments, **more):
         )
         for rank in (0, 1)
     ]
-    return [process.communicate(timeout=600) for process in running]
+    try:
+        return [process.communicate(timeout=300) for process in running]
+    finally:
+        for process in running:
+            process.kill()
 
 
 WHICH = ["few", pytest.param("every", marks=pytest.mark.exhaustive)]
