@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnn import meshes
@@ -24,7 +25,8 @@ def is_spread(data: Thing, mesh: Mesh | None) -> bool:
     >>> is_spread((np.ones((2, 1)), np.ones((2, 1))), None)
     False
     """
-    arrays = [a for a in data if isinstance(a, Array)] if isinstance(data, (tuple, list)) else []
+    given = data if isinstance(data, (tuple, list)) else ()
+    arrays = [a for a in given if isinstance(a, Array) and not isinstance(a, Tracer)]
     axis = meshes.rows_axis(mesh)
     if arrays and len(arrays) == len(data) and all(_rows_axis(a) == axis for a in arrays):
         return axis is not None

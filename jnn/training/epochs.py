@@ -54,10 +54,9 @@ def over_rows(run: Run, data: Rows, validation: Rows | None) -> None:
         return max(count, 0)
 
     seconds = _expected_seconds(run, n, steps)
-    chunk = max(1, int(_LOOK_SECONDS / seconds))
-    if processes.several(run.plan.mesh):
-        processes.warn_of_small_steps(run.plan.mesh, seconds / steps)
-        chunk = 1  # talk takes who knows how long
+    processes.warn_of_small_steps(run.plan.mesh, seconds / steps)
+    # talk between processes takes who knows how long
+    chunk = 1 if processes.several(run.plan.mesh) else max(1, int(_LOOK_SECONDS / seconds))
     count = next_count(run.done, chunk)
     order = orders.draw(count)
     with run.monitored() as bar:

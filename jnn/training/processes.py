@@ -116,9 +116,9 @@ def answering(mesh: Mesh | None) -> Iterator[None]:
 def warn_of_small_steps(mesh: Mesh | None, seconds: Real) -> None:
     """Say, at the first process, that a step is over before its gradients have been added up.
 
-    >>> warn_of_small_steps(None, 1.0)
+    >>> warn_of_small_steps(None, 1e-6)
     """
-    if is_first(mesh) and seconds < _TALK_SECONDS:
+    if several(mesh) and is_first(mesh) and seconds < _TALK_SECONDS:
         callers.warn(
             f"a step of this network takes one process about {1e6 * seconds:.0f} µs, less than the "
             "talk between processes: a single process is faster, and fit_many(executor=) trains "
