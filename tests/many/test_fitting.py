@@ -290,7 +290,7 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (lambda: [*drawn_list(), jnn.from_layers([(np.float16(1.0), np.float16(0.0))])], {},
          ValueError, "members are of dtypes float16 and float32: give all of them one"),
         (lambda: [*drawn_list(), jnn.init_network_params([2, 1], KEYS[0])], {}, ValueError,
-         "x has shape"),
+         "this network takes"),
         (lambda: [*drawn_list(), 3], {}, TypeError, "member 5 is no network"),
         (drawn, {"optimizer": "sm3", "learning_rate": RATES}, ValueError,
          "learning_rate cannot differ between members here"),
