@@ -4,14 +4,13 @@ Devices and processes are counted once in a process, so that the runs are in one
 this file.
 """
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import jax
@@ -21,6 +20,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jnn
+from jnn.training import host
 
 ROOT = Path(__file__).parents[2]
 N = 48
@@ -149,27 +149,30 @@ def time_limit(mesh, rank):
 
 
 def press():
-    """Ctrl-C, once `fit` is there to take it."""
-    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        time.sleep(0.05)
-    time.sleep(1)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def interrupt(mesh, rank):
-    """Ctrl-C in the second process alone."""
-    if rank:
-        threading.Thread(target=press, daemon=True).start()
+    """Ctrl-C in the second process alone, after its first chunk."""
+    look = host.Run.look
+
+    def looks(run, *arguments):
+        host.Run.look = look
+        look(run, *arguments)
+        if rank:
+            press()
+
+    host.Run.look = looks
     told(run("arrays", "plain", mesh, rank, 2, epochs=10**6))
 
 
 def interrupt_stream(mesh, rank):
     """The same, within a stream whose epoch never ends."""
-    if rank:
-        threading.Thread(target=press, daemon=True).start()
 
     def batches(epoch):
-        while True:
+        for i in itertools.count():
+            if rank and i == 2000:
+                press()
             yield X[:8], Y[:8]
 
     told(jnn.fit(start(), batches, mesh=mesh, epochs=3, progress=False))
