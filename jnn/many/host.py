@@ -114,12 +114,15 @@ class Runs:
         return np.concatenate([find(part) for part in self.parts])[places]
 
     def _first_chunk(self) -> int:
-        """Before the speed is known, as for a layer's microsecond of a small network."""
-        arrays = [
-            len(part.places) * len(jax.tree.leaves(part.states.params)) for part in self.parts
-        ]
-        steps = self.sources.steps.max()
-        return max(1, int(_LOOK_SECONDS / (sum(arrays) / self.threads * steps * 1e-6)))
+        """Before the speed is known: a microsecond an array, and the products of an example."""
+        seconds = 0.0
+        for part in self.parts:
+            leaves = jax.tree.leaves(part.states.params)
+            numbers = sum(leaf[0].size for leaf in leaves)
+            steps = int(self.sources.steps_of(part.places).max())
+            rows = len(part.places) * self.sources.data.x.shape[-2]
+            seconds += len(part.places) * steps * len(leaves) * 1e-6 + rows * numbers * 2e-10
+        return max(1, int(_LOOK_SECONDS / 4 * self.threads / seconds))
 
     def _anyone_left(self) -> bool:
         return any((part.states.reason == int(Reason.RUNNING)).any() for part in self.parts)
