@@ -11,8 +11,6 @@ microseconds of `eqx.filter_jit` and `nnx.jit` at every call.
 # pyright: reportMissingImports=false
 
 import ctypes
-import shutil
-import subprocess
 import tempfile
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import native
 from benchmarks.depth.case import Case, Contestant, Gradient, MissingError, Prepare, on_jax
 from benchmarks.depth.torch_process import save
 from benchmarks.process import Process
@@ -45,7 +44,7 @@ class Peers:
             **{name: torch.prepare for name, torch in self.torch.items()},
             "Equinox": _equinox,
             "Flax NNX": _flax,
-            "C loop": partial(_loop, folder=folder),
+            "C loop": _loop,
         }
 
     def stop(self) -> None:
@@ -137,13 +136,13 @@ class _Torch:
 # ---- the limit: C ----
 
 
-def _loop(case: Case, folder: Path) -> Contestant:
+def _loop(case: Case) -> Contestant:
     depth, n = case.b.shape
     batch = len(case.x)
-    function = _compiled(n, batch, folder)
+    function = _compiled(n, batch)
     shapes = [a.shape for a in case]
     shapes += [(depth + 1, batch, n), case.w.shape, case.b.shape]  # states, dw, db
-    arrays = [_aligned(shape) for shape in shapes]
+    arrays = [native.aligned(shape) for shape in shapes]
     for mine, a in zip(arrays, case, strict=False):
         mine[...] = a
     pointers = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
@@ -156,29 +155,9 @@ def _loop(case: Case, folder: Path) -> Contestant:
 
 
 @cache
-def _compiled(n: int, batch: int, folder: Path) -> Any:
+def _compiled(n: int, batch: int) -> Any:
     """The function `gradient` of loop.c, compiled for one width and one batch."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise MissingError("there is no C compiler cc")
-    library = folder / f"loop_{n}_{batch}.so"
     source = Path(__file__).with_name("loop.c")
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    sizes = [f"-DWIDTH={n}", f"-DBATCH={batch}"]
-    command = [compiler, *flags, *sizes, source, "-o", library]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        why = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr)
-        raise MissingError(f"cc failed: {why}")
-    function = ctypes.CDLL(str(library)).gradient
-    function.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 7]
-    function.restype = None
-    return function
-
-
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """Uninitialized float32, aligned to 64 bytes."""
-    size = 4 * int(np.prod(shape))
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(np.float32).reshape(shape)
+    gradient = native.function(source, "gradient", WIDTH=n, BATCH=batch)
+    gradient.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 7]
+    return gradient

@@ -4,9 +4,6 @@
 
 import copy
 import ctypes
-import shutil
-import subprocess
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import native
 from benchmarks.many.case import EPSILON, RATE, Case, Layers
 
 Run = Callable[[], Layers]
@@ -152,9 +150,9 @@ def loop_in_c(case: Case, threads: int = 2) -> Run:
     groups = flat[rows].reshape(-1, _LANES, flat.shape[1]).transpose(0, 2, 1)
 
     def one(start: np.ndarray) -> np.ndarray:
-        p = _aligned(start.shape)
+        p = native.aligned(start.shape)
         p[...] = start
-        moments = [_aligned(start.shape) for _ in range(2)]
+        moments = [native.aligned(start.shape) for _ in range(2)]
         for moment in moments:
             moment[...] = 0
         pointers = [a.ctypes.data for a in (p, *moments, x, y, order)]
@@ -182,28 +180,6 @@ def _unpacked(case: Case, members: np.ndarray) -> Iterator[tuple[np.ndarray, np.
 @cache
 def _compiled(width: int, tile: int) -> Any:
     """The function `train` of loop.c, compiled for one width."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise ImportError("there is no C compiler cc")
-    source = Path(__file__).with_name("loop.c")
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    with tempfile.TemporaryDirectory() as folder:
-        library = f"{folder}/loop.so"
-        sizes = [f"-DWIDTH={width}", f"-DTILE={tile}"]
-        command = [compiler, *flags, *sizes, str(source), "-o", library, "-lm"]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            why = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr)
-            raise ImportError(f"cc failed: {why}")
-        function = ctypes.CDLL(library).train
-    function.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_long] * 3 + [ctypes.c_float] * 2
-    function.restype = None
-    return function
-
-
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """Uninitialized float32, aligned to 64 bytes."""
-    size = 4 * int(np.prod(shape))
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(np.float32).reshape(shape)
+    train = native.function(Path(__file__).with_name("loop.c"), "train", WIDTH=width, TILE=tile)
+    train.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_long] * 3 + [ctypes.c_float] * 2
+    return train
