@@ -10,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
+from benchmarks.process import search_path
 from benchmarks.starts import PARTS, STARTS
 from benchmarks.timing import package_versions
 
-SCRIPTS = Path(__file__).resolve().parents[1]
 KEPT = ("jnn, compiled kept", "jax and optax, compiled kept")
 
 
@@ -48,11 +47,11 @@ def measure(quick: bool) -> None:
 def _started(name: str, directory: str) -> list[float]:
     """The seconds of each part of one start."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION")}
-    paths = [str(SCRIPTS), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     kept = directory if name in KEPT else ""
     command = [sys.executable, "-P", "-m", "benchmarks.starts", name, str(time.time()), kept]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment | search_path(), check=False
+    )
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["failed"])[-1])
     return [float(seconds) for seconds in done.stdout.split()[-len(PARTS) :]]

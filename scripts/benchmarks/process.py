@@ -25,7 +25,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             bufsize=0,
-            env=os.environ | dict(environment) | {"PYTHONPATH": _search_path()},
+            env=os.environ | dict(environment) | search_path(),
         )
 
     def ask(self, line: str, limit: float | None = None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Process:
         self.errors.close()
 
 
-def _search_path() -> str:
-    """Where the process finds this package, and what this process was told."""
-    others = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(SCRIPTS), *([others] if others else [])])
+def search_path() -> dict[str, str]:
+    """What a process must be told to find this package, beside what this one was told."""
+    paths = (str(SCRIPTS), os.environ.get("PYTHONPATH", ""))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.process import search_path
 from benchmarks.timing import assert_close
 
 
@@ -75,7 +76,8 @@ def _named(work: Work) -> str:
 def _asked(work: Work) -> dict[str, Any]:
     """What a process of its own says."""
     command = [sys.executable, "-P", "-m", "benchmarks.many.large", *map(str, work)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | search_path()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         return {"left_out": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     return json.loads(done.stdout.splitlines()[-1])
