@@ -172,7 +172,7 @@ def _part(
     if not settings.least_squares:  # whose Jacobians are written in the order of one vector
         settings = settings._replace(packing=None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
-    group = groups.of_structure(len(alike.places), parts)
+    group = groups.of_structure(alike, parts)
     return Part(
         places=alike.places,
         settings=settings,

@@ -7,34 +7,44 @@ from contextvars import ContextVar
 
 import jax
 
+from jnn.many.members import Alike
+
 # Members of one program: from some dozens on each takes as long, and more would leave the cache
-# (1–16–16–1, batch 200).
-_GROUP = 64
+# (1–16–16–1, batch 200); of larger networks so many that parameters, gradients and two moments stay
+# in it, though no fewer than the lanes of a vector (64–100–10: 8 take 0.55 of the time of 64, a
+# member; 128 layers of 8: 0.9 of that of 32; 4 and fewer are slower).
+_GROUP, _LANES = 64, 8
+_BYTES = 2**20
 _of_the_call: ContextVar[int | None] = ContextVar("_of_the_call", default=None)
 
 
-def group_size(members: int, threads: int) -> int:
-    """How many members one program trains: a few sizes, and as many groups on every thread.
+def group_size(members: int, threads: int, numbers: int) -> int:
+    """How many members, each of so many parameters, one program trains.
 
-    >>> group_size(1024, 2), group_size(100, 2), group_size(5, 2), group_size(1, 2)
-    (64, 56, 4, 1)
+    A few sizes, and as many groups on every thread.
+
+    >>> group_size(1024, 2, 321), group_size(100, 2, 321), group_size(5, 2, 321)
+    (64, 56, 4)
+    >>> group_size(1024, 2, 7510), group_size(1, 2, 7510)
+    (8, 1)
     """
     given = _of_the_call.get()
     if given is not None:
         return given
-    rounds = -(-members // (_GROUP * threads))
+    most = min(_GROUP, max(_LANES, _whole_lanes(_BYTES // (4 * 4 * numbers))))
+    rounds = -(-members // (most * threads))
     size = -(-members // (rounds * threads))
-    return -(-size // 8) * 8 if size > 8 else 2 ** (size - 1).bit_length()
+    return _whole_lanes(size + _LANES - 1) if size > _LANES else 2 ** (size - 1).bit_length()
 
 
-def of_structure(members: int, structures: int) -> int:
-    """Members of one program, where networks of several structures share the threads.
+def _whole_lanes(count: int) -> int:
+    return count - count % _LANES
 
-    >>> with of(16):
-    ...     of_structure(100, 3)
-    16
-    """
-    return group_size(members, max(1, threads() // structures))
+
+def of_structure(alike: Alike, structures: int) -> int:
+    """Members of one program, where networks of several structures share the threads."""
+    numbers = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
+    return group_size(len(alike.places), max(1, threads() // structures), numbers)
 
 
 @contextmanager
@@ -42,7 +52,7 @@ def of(size: int) -> Iterator[None]:
     """Groups of that size: a part of a call is trained in the groups of the whole.
 
     >>> with of(64):
-    ...     group_size(5, 2)
+    ...     group_size(5, 2, 321)
     64
     """
     token = _of_the_call.set(size)

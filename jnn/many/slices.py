@@ -55,8 +55,9 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
         common["key"], own = jnp.stack(keys), [*own, "key"]
     shared = {name: _pickled(name, common[name]) for name in common if name not in own}
     slices = []
-    for places, params in alike:
-        group = groups.of_structure(len(places), len(alike))
+    for one in alike:
+        places, params = one
+        group = groups.of_structure(one, len(alike))
         width = group * -(-len(places) // (group * _SLICES))
         for first in range(0, len(places), width):
             part = np.arange(first, min(first + width, len(places)))

@@ -156,7 +156,7 @@ def test_neighbours_place_and_threads_change_no_bit(monkeypatch):
     order = np.random.default_rng(0).permutation(24)
     moved = jnn.fit_many(member(members, order), (X, Y), epochs=5, progress=False)
     assert_same(member(whole.params, order), moved.params)
-    monkeypatch.setattr(groups, "group_size", lambda members, threads: 16)
+    monkeypatch.setattr(groups, "group_size", lambda *_: 16)
     two = jnn.fit_many(members, (X, Y), epochs=5, progress=False)
     monkeypatch.setattr(groups, "threads", lambda: 1)
     one = jnn.fit_many(members, (X, Y), epochs=5, progress=False)
@@ -196,7 +196,7 @@ def test_members_that_are_done_leave_their_groups(monkeypatch):
         return call(*arguments)
 
     monkeypatch.setattr(host, "_call", counted)
-    monkeypatch.setattr(groups, "group_size", lambda members, threads: 8)
+    monkeypatch.setattr(groups, "group_size", lambda *_: 8)
     monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)
     patience = np.where(np.arange(64) % 8 == 0, 1000, 1)
     fits = jnn.fit_many(
@@ -259,7 +259,7 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         if event == "/jax/core/compile/backend_compile_duration":
             compiled.append(of.get("fun_name"))
 
-    monkeypatch.setattr(groups, "group_size", lambda members, threads: 64)
+    monkeypatch.setattr(groups, "group_size", lambda *_: 64)
     jax.clear_caches()
     jax.monitoring.register_event_duration_secs_listener(listen)
     for count, rate, epochs in ((100, 1e-3, 3), (110, 1e-2, 7), (64, 0.1, 2)):
