@@ -46,6 +46,7 @@ GROUPS = {
     "crossover": Group("benchmarks.crossover", (), ("out", "seconds")),
     "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
     "many": Group("benchmarks.many.table", ("peers",), ("seconds",)),
+    "sweep": Group("benchmarks.many.sweep", ()),
     "cold": Group("benchmarks.cold", ("peers",)),
     "estimators": Group("benchmarks.estimators.table", ("examples",)),
     "cross_validation": Group("benchmarks.crossvalidation.table", ("examples",)),

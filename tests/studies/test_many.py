@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from benchmarks.many import large, table
+from benchmarks.many import large, sweep, table
 from benchmarks.many.case import case
 
 
@@ -59,3 +59,13 @@ def test_a_call_in_a_process_of_its_own():
     assert found.keys() == {"cold", "warm", "rise", "loop"}, found
     assert 0 < found["warm"] < found["cold"]
     assert found["rise"] > 0
+
+
+@pytest.mark.slow
+def test_a_sweep_compares_and_times_both(monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "ACTIVATIONS", ("tanh",))
+    sweep.measure(quick=True)
+    *_, table, ours, theirs, ratio = capsys.readouterr().out.splitlines()
+    assert table.startswith("16 networks of width 8 in 2 structures, depths 2 to 4, batch 32")
+    many, loop = (float(line.split()[i].rstrip(",")) for line, i in ((ours, 1), (theirs, 3)))
+    assert float(ratio.split()[-1]) == pytest.approx(many / loop, rel=0.2)
