@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -136,18 +137,17 @@ def check_call(is_set, name):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def check_calls():
+def check_calls(is_set):
     """Every public call of parameters; of derivatives JAX asks that the mesh be set."""
     from calls import OF_PARAMS
 
-    for is_set in (True, False):
-        for name in OF_PARAMS:
-            if not is_set and name.split(",")[0] in ("gradient", "Hessian"):
-                continue
-            try:
-                check_call(is_set, name)
-            except Exception as error:  # noqa: BLE001
-                print(is_set, name, type(error).__name__, str(error)[:300])
+    for name in OF_PARAMS:
+        if not is_set and name.split(",")[0] in ("gradient", "Hessian"):
+            continue
+        try:
+            check_call(is_set, name)
+        except Exception as error:  # noqa: BLE001
+            print(name, type(error).__name__, str(error)[:300])
     print("done")
 
 
@@ -165,8 +165,21 @@ def check_all():
     print("done")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("table", ["check_all", "check_calls"])
+CHECKS = {
+    "rows": check_all,
+    "calls, mesh not set": partial(check_calls, False),
+    "calls, mesh set": partial(check_calls, True),
+}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param("rows", marks=pytest.mark.slow),
+        pytest.param("calls, mesh not set", marks=pytest.mark.slow),
+        pytest.param("calls, mesh set", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_what_lies_on_a_mesh_is_computed_as_what_does_not(table, monkeypatch):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     monkeypatch.setenv("XLA_FLAGS", flags)
@@ -179,4 +192,4 @@ def test_what_lies_on_a_mesh_is_computed_as_what_does_not(table, monkeypatch):
 
 
 if __name__ == "__main__":
-    {"check_all": check_all, "check_calls": check_calls}[sys.argv[1]]()
+    CHECKS[sys.argv[1]]()

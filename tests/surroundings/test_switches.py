@@ -29,7 +29,8 @@ SWITCHES = {
 OPTAX_INFINITE = "optax's: the state of its line search begins with an infinite step"
 NOT_OURS = {("infinity", "fit, lbfgs"): OPTAX_INFINITE}
 
-# as a rule one row a switch; --all runs those that found most, and every third of the others
+# as a rule one row a switch; --all runs every second of those that found most, and every sixth of
+# the others; --exhaustive all
 ALWAYS = ("predict",)
 FOUND = ("rank promotion", "dtype promotion")
 
@@ -39,7 +40,7 @@ def cells():
         for i, call in enumerate(CALLS):
             marks = []
             if call not in ALWAYS:
-                marks.append("slow" if switch in FOUND or i % 3 == 0 else "exhaustive")
+                marks.append("exhaustive" if i % (2 if switch in FOUND else 6) else "slow")
             marks = [getattr(pytest.mark, mark) for mark in marks]
             if (switch, call) in NOT_OURS:
                 marks.append(pytest.mark.xfail(reason=NOT_OURS[switch, call], strict=True))
