@@ -62,8 +62,12 @@ def told(path: Path) -> str:
 
 
 def test_names_are_read_in_full() -> None:
-    code = "import jax.numpy as jnp, jnn, numpy\nfrom jnn import figures as f\n"
-    code += "from jax import lax\nf.curves(jnp.exp(x), jnn.ACTIVATIONS['tanh'].value)(numpy.exp, lax.scan(x.y))"
+    code = """
+import jax.numpy as jnp, jnn, numpy
+from jax import lax
+from jnn import figures as f
+f.curves(jnp.exp(x), jnn.ACTIVATIONS['tanh'].value)(numpy.exp, lax.scan(x.y))
+"""
     expected = {"jnn.figures.curves", "jnp.exp", "jnn.ACTIVATIONS", "jax.lax.scan"}
     assert names_in(code) == expected
 
