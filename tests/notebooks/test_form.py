@@ -13,7 +13,11 @@ with warnings.catch_warnings():
     from studies.notebooks import FOLDER, LECTURES, NOTEBOOKS
 
 # The lectures that are held to the whole form.
-WHOLE = ["00_jax_in_one_sitting", "01_artificial_neural_networks"]
+WHOLE = [
+    "00_jax_in_one_sitting",
+    "01_artificial_neural_networks",
+    "02_vanishing_gradients",
+]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]
 CLOSING = ["## Summary", "## Exercises", "## Sources"]
 WIDTH = 80  # of a line of code
