@@ -17,6 +17,7 @@ WHOLE = [
     "00_jax_in_one_sitting",
     "01_artificial_neural_networks",
     "02_vanishing_gradients",
+    "03_deep_and_narrow",
 ]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]
 CLOSING = ["## Summary", "## Exercises", "## Sources"]
