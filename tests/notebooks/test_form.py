@@ -13,7 +13,14 @@ with warnings.catch_warnings():
     from studies.notebooks import FOLDER, LECTURES, NOTEBOOKS
 
 # The lectures that are held to the whole form.
-WHOLE = ["00_jax_in_one_sitting", "01_artificial_neural_networks"]
+WHOLE = [
+    "00_jax_in_one_sitting",
+    "01_artificial_neural_networks",
+    "02_vanishing_gradients",
+    "03_deep_and_narrow",
+    "05_from_scikit_learn",
+    "06_many_networks",
+]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]
 CLOSING = ["## Summary", "## Exercises", "## Sources"]
 WIDTH = 80  # of a line of code

@@ -26,6 +26,12 @@ WRONG = [
     ("ex-01-neumann", "I + L + L @ L", "I + L"),
     ("ex-01-relu", "slopes[1:] - slopes[:-1]", "slopes[1:]"),
     ("ex-01-wide", "λ_1 = a[0] * λ_2", "λ_1 = a[0]"),
+    ("ex-02-relu", "return sigma_w2 / 2 * q + sigma_b2", "return sigma_w2 * q + sigma_b2"),
+    ("ex-02-scale", "np.log(1 - np.array(c))", "-np.log(1 - np.array(c))"),
+    ("ex-03-floor", "x**3 / 6", "x**3 / 3"),
+    ("ex-03-fold", "row = [0.0, -0.5], [2.0, -4.0]", "row = [0.0, -0.5], [2.0, -3.0]"),
+    ("ex-05-hand", "np.maximum(A @ W_1.T + b_1, 0)", "np.tanh(A @ W_1.T + b_1)"),
+    ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
 ]
 
 
