@@ -9,7 +9,7 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   let s = settings.fromHash(location.hash);
-  let network = null, shown = null, losses = [], training = null, move = 0, drawnPlane = null;
+  let network = null, shown = null, losses = [], training = null, move = 0, followed = 0, drawnPlane = null;
 
   // ---- elements ----
 
@@ -56,6 +56,10 @@
   }
 
   const key = (kind, text) => element("span", { class: "key" }, element("i", { class: kind }), text);
+  // text whose σ_w² and σ_b² are set as they are written by hand
+  function prose(text) {
+    return text.split(/(σ_[wb]²)/).map((part) => (/^σ_/.test(part) ? sub("σ", part[2], "²") : part));
+  }
   const sub = (letter, index, rest = "") => element("span", {}, letter, element("sub", {}, index), rest);
 
   const residual = element("input", { type: "checkbox" });
@@ -68,7 +72,7 @@
   const code = element("pre", { tabindex: "0", "aria-label": "Python for these settings" }, element("code"));
   const point = element("button", { type: "button", class: "point" });
   const train = button("Train, 200 steps", toggleTraining, { class: "train" });
-  const bandKey = key("band", "");
+  const bandKey = key("band", ""), endKey = key("end", "float32 ends");
 
   function build() {
     const controls = element("form", { class: "controls", "aria-label": "The network" },
@@ -88,7 +92,7 @@
       element("div", { class: "views" },
         view("gradients", "The gradient of every layer",
           [key("measured", "this network"), bandKey, key("predicted", "wide networks, predicted"),
-            key("end", "float32 ends")], "Gradient by layer; the verdict says it in words"),
+            endKey], "Gradient by layer; the verdict says it in words"),
         view("plane", "The phase diagram",
           ["Blue: gradients vanish. Red: they explode. Dashed: χ₁ = 1. Drag the point, or move it with the arrow keys. ",
             element("span", { class: "numbers" })],
@@ -140,8 +144,8 @@
     }
     const preset = settings.preset(s);
     for (const made of presets) made.setAttribute("aria-pressed", String(made.dataset.preset === preset));
-    story.textContent = preset ? settings.PRESETS[preset].text :
-      "Settings of your own. A preset brings you back to the story.";
+    story.replaceChildren(...prose(preset ? settings.PRESETS[preset].text :
+      "Settings of your own. A preset brings you back to the story."));
     code.firstChild.textContent = words.python(s);
     history.replaceState(null, "", settings.toHash(s));
   }
@@ -163,31 +167,59 @@
     };
   }
 
+  // The gradients come first, so that the hand sees them; the other two follow it a frame later
   function update() {
-    const times = [performance.now()];
-    const c = views.colours(root), of = { ...s };
+    const began = performance.now(), c = views.colours(root);
     network = nets.draw(s);
-    losses = [];
-    const band = shown && shown.band;
+    const { band } = shown || {};
     shown = measure();
     shown.band = band && band.size === s.depth ? band : null; // the old one until the new one is there
-    const map = nets.blocks(network, INPUTS[0]);
-    const measured = nets.correlations(network, ...INPUTS);
-    const predicted = meanField.correlations(s.depth + 1, s.activation, s.w2, s.b2, ...INPUTS, s.residual);
-    times.push(performance.now());
+    const computed = performance.now();
     if (drawnPlane !== s.activation + c.paper) {
       views.plane(box.plane, c, s.activation, meanField);
       drawnPlane = s.activation + c.paper;
+      losses = [];
+      showLosses(c);
+    } else if (losses.length) {
+      losses = [];
+      showLosses(c);
     }
     showPoint();
-    views.gradients(box.gradients, c, shown);
-    views.blocks(box.blocks, c, map);
-    views.correlations(box.correlations, c, { measured, predicted });
-    showLosses(c);
+    showGradients(c);
     showVerdict();
-    times.push(performance.now());
-    explorer.times = { compute: times[1] - times[0], draw: times[2] - times[1] };
-    bandOf(of, move);
+    explorer.times = { compute: computed - began, draw: performance.now() - computed };
+    if (!following) {
+      following = true;
+      followed = move;
+      setTimeout(showBlocks, 0);
+    }
+    bandOf({ ...s }, move);
+  }
+
+  let following = false;
+  function showBlocks() {
+    const began = performance.now();
+    views.blocks(box.blocks, views.colours(root), nets.blocks(network, INPUTS[0]));
+    explorer.times.blocks = performance.now() - began;
+    setTimeout(showCorrelations, 0);
+  }
+
+  function showCorrelations() {
+    const began = performance.now(), { depth, activation, w2, b2, residual: skips } = s;
+    const measured = nets.correlations(network, ...INPUTS).slice(0, depth); // not of the readout
+    const predicted = meanField.correlations(depth, activation, w2, b2, ...INPUTS, skips);
+    views.correlations(box.correlations, views.colours(root), { measured, predicted });
+    explorer.times.correlations = performance.now() - began;
+    following = false;
+    if (move !== followed) {
+      followed = move;
+      following = true;
+      setTimeout(showBlocks, 0);
+    }
+  }
+
+  function showGradients(c) {
+    endKey.hidden = !views.gradients(box.gradients, c, shown);
   }
 
   function showVerdict() {
@@ -195,8 +227,9 @@
     const { q, chi1 } = meanField.limits(s.activation, s.w2, s.b2);
     const line = meanField.critical(s.activation, s.b2);
     const number = (a) => (a === Infinity ? "∞" : words.digits(a, 4));
-    root.querySelector(".numbers").textContent = `q* = ${number(q)}, χ₁ = ${number(chi1)}; critical: ` +
-      (Number.isNaN(line) ? "nowhere over this σ_b²." : `σ_w² = ${number(line)}.`);
+    root.querySelector(".numbers").replaceChildren(...prose(
+      `q* = ${number(q)}, χ₁ = ${number(chi1)}; critical: ` +
+      (Number.isNaN(line) ? "nowhere over this σ_b²." : `σ_w² = ${number(line)}.`)));
     verdict.replaceChildren(
       element("p", { class: word }, element("strong", {}, word), `: ${summary}`),
       element("dl", {}, ...lines.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));
@@ -239,7 +272,7 @@
       }
       shown.band = { low, high, size: of.depth };
       explorer.band = shown.band;
-      if (!training) views.gradients(box.gradients, views.colours(root), shown);
+      if (!training) showGradients(views.colours(root));
       return undefined;
     }
     explorer.band = null;
@@ -265,7 +298,7 @@
       const { band } = shown;
       shown = { ...measure(), band };
       const c = views.colours(root);
-      views.gradients(box.gradients, c, shown);
+      showGradients(c);
       showLosses(c);
       if (losses.length < STEPS) return requestAnimationFrame(frame);
       stopTraining();

@@ -3,7 +3,7 @@
 
 explorer.views = (() => {
   const LN10 = Math.log(10);
-  const NO_BUTTONS = { displayModeBar: false, responsive: true };
+  const STILL = { staticPlot: true, responsive: true };
   const W2 = Array.from({ length: 61 }, (_, k) => 0.05 + (k * 4.95) / 60);
   const B2 = Array.from({ length: 31 }, (_, k) => k / 30);
 
@@ -22,12 +22,12 @@ explorer.views = (() => {
   function layout(c, x, y, more = {}) {
     const axis = {
       color: c.ink, gridcolor: c.grid, linecolor: c.ink, showline: true, zeroline: false,
-      ticks: "outside", automargin: true, fixedrange: true,
+      ticks: "outside", fixedrange: true,
     };
     return {
       font: { family: "Arial, Helvetica, Liberation Sans, sans-serif", size: 13, color: c.ink },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 54, r: 12, t: 8, b: 46 }, showlegend: false, hovermode: false, dragmode: false,
+      margin: { l: 58, r: 14, t: 8, b: 48 }, showlegend: false, hovermode: false, dragmode: false,
       xaxis: { ...axis, title: { text: x, standoff: 8 }, ...more.xaxis },
       yaxis: { ...axis, title: { text: y, standoff: 6 }, ...more.yaxis },
     };
@@ -50,7 +50,7 @@ explorer.views = (() => {
       { x: critical.w2, y: critical.b2, mode: single ? "markers" : "lines", cliponaxis: !single,
         line: line(c.ink, "dash"), marker: { color: c.ink, size: 9, symbol: "diamond" } },
     ], layout(c, "σ<sub>w</sub>²", "σ<sub>b</sub>²",
-      { xaxis: { range: [0.05, 5] }, yaxis: { range: [0, 1] } }), NO_BUTTONS);
+      { xaxis: { range: [0.05, 5] }, yaxis: { range: [0, 1] } }), STILL);
   }
 
   // log₁₀ of the gradient of every hidden layer over that of the last
@@ -74,14 +74,16 @@ explorer.views = (() => {
     const every = [...own, ...law, ...(band ? [...band.low, ...band.high] : [])]
       .filter((y) => y !== null && Number.isFinite(y));
     let low = Math.min(-1, ...every), high = Math.max(1, ...every);
-    if (Number.isFinite(floor) && low < floor + 6) {
+    const ends = Number.isFinite(floor) && low < floor + 6; // float32, within sight
+    if (ends) {
       low = Math.min(low, floor - 1);
       traces.push({ x: [1, H], y: [floor, floor], mode: "lines", line: line(c.faint, "dash") });
     }
     const pad = 0.05 * (high - low);
     Plotly.react(box, traces, layout(c, "layer", "log₁₀ of ‖∂ℓ/∂x<sub>l</sub>‖ / ‖∂ℓ/∂x<sub>H</sub>‖",
       { xaxis: { range: [1 - 0.02 * H, H + 0.02 * H] }, yaxis: { range: [low - pad, high + pad] } }),
-    NO_BUTTONS);
+    STILL);
+    return ends;
   }
 
   function blocks(box, c, { layers, logNorms }) {
@@ -94,7 +96,7 @@ explorer.views = (() => {
         title: { text: "log₁₀", side: "top", font: { size: 12 } } },
     }], layout(c, "of layer j", "by layer i",
       { xaxis: { range: [0.5, N + 0.5], showgrid: false },
-        yaxis: { range: [N + 0.5, 0.5], showgrid: false } }), NO_BUTTONS);
+        yaxis: { range: [N + 0.5, 0.5], showgrid: false } }), STILL);
   }
 
   function correlations(box, c, { measured, predicted }) {
@@ -102,14 +104,15 @@ explorer.views = (() => {
     Plotly.react(box, [
       { x: l, y: predicted, mode: "lines", line: line(c.predicted) },
       { x: l, y: measured, mode: "markers", marker: { color: c.measured, size } },
-    ], layout(c, "layer", "correlation of z<sub>l</sub>", { yaxis: { range: [-1.08, 1.08] } }),
-    NO_BUTTONS);
+    ], layout(c, "layer", "correlation of z<sub>l</sub>", { xaxis: { range: [1 - 0.02 * l.length, 1.02 * l.length] }, yaxis: { range: [-1.08, 1.08] } }),
+    STILL);
   }
 
   function loss(box, c, losses) {
     const log = losses.map((v) => (v > 0 && Number.isFinite(v) ? Math.log10(v) : null));
     Plotly.react(box, [{ x: count(losses.length), y: log, mode: "lines", line: line(c.measured) }],
-      layout(c, "step", "log₁₀ of the loss", { xaxis: { range: [0, 201] } }), NO_BUTTONS);
+      layout(c, "step", "log₁₀ of the loss", 
+        { xaxis: { range: [0, 201] }, yaxis: losses.length ? {} : { range: [-3, 1] } }), STILL);
   }
 
   // ---- the point in the plane ----
