@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 project = "jnn"
 author = "The jnn maintainers"
-copyright = "the jnn maintainers. Text: CC BY 4.0; code: Apache-2.0"
+project_copyright = "the jnn maintainers. Text: CC BY 4.0; code: Apache-2.0"
 
 extensions = [
     "myst_nb",

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"wrote {start}")
         for path in printing.print_lectures(BUILD / "html", BUILD / "pdf") if options.pdf else []:
             print(f"wrote {path}")
-    except (assets.Missing, ValueError) as error:
+    except (assets.MissingError, ValueError) as error:
         print(f"book: {error}", file=sys.stderr)
         return 1
     if options.open:

@@ -18,7 +18,7 @@ CACHE = Path(sys.prefix) / "share" / "jnn-book" / "mathjax"
 _KEPT = ("tex-svg.js", "input/tex/extensions/")  # the extensions load when a formula needs them
 
 
-class Missing(RuntimeError):
+class MissingError(RuntimeError):
     """Something that the book needs is not on this machine."""
 
 
@@ -26,7 +26,7 @@ def write(folder: Path, cache: Path = CACHE) -> None:
     """Copy everything into a folder of static files.
 
     Raises:
-      Missing: MathJax is not there, and npm is missing or fails.
+      MissingError: MathJax is not there, and npm is missing or fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(_mathjax(cache), folder / "mathjax", dirs_exist_ok=True)
@@ -40,7 +40,7 @@ def _mathjax(cache: Path) -> Path:
         return cache
     npm = shutil.which("npm")
     if npm is None:
-        raise Missing(
+        raise MissingError(
             f"the book needs MathJax, which npm fetches, and npm is not on PATH: install Node.js, "
             f"or put the folder es5 of the npm package {MATHJAX} at {cache}"
         )
@@ -49,7 +49,7 @@ def _mathjax(cache: Path) -> Path:
         ran = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False)
         packed = [*Path(name).glob("*.tgz")]
         if ran.returncode or not packed:
-            raise Missing(f"npm could not fetch {MATHJAX}; it says: {ran.stderr.strip()}")
+            raise MissingError(f"npm could not fetch {MATHJAX}; it says: {ran.stderr.strip()}")
         with tarfile.open(packed[0]) as archive:
             archive.extractall(name, filter="data")
         whole = Path(name) / "package" / "es5"

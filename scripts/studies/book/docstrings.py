@@ -35,7 +35,8 @@ _TERM = re.compile(r"(?P<term>\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*): +(?P<text>.+)"
 def blocks(docstring: str) -> Iterator[Block]:
     """The pieces of a docstring as `inspect.cleandoc` gives it.
 
-    >>> [block.kind for block in blocks("Sum.\\n\\n    s = a + b\\n\\nArgs:\\n  a: one\\n    number.")]
+    >>> text = "Sum.\\n\\n    s = a + b\\n\\nArgs:\\n  a: one\\n    number."
+    >>> [block.kind for block in blocks(text)]
     ['text', 'equation', 'heading', 'term']
     >>> list(blocks("Args:\\n  a: one\\n    number."))[1]
     Block(kind='term', text='a', body='one number.')

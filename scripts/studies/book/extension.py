@@ -54,10 +54,12 @@ class Module(SphinxDirective):
 
 def described(app: Sphinx, domain: str, kind: str, content: addnodes.desc_content) -> None:
     """Put its docstring, and the fields of a record, in front of what an object contains."""
-    signature = content.parent[0] if content.parent is not None else None
-    name = "" if domain != "py" or signature is None else signature["fullname"]
-    if not name.startswith("jnn."):
+    assert isinstance(content.parent, addnodes.desc)
+    signature = content.parent[0]
+    assert isinstance(signature, addnodes.desc_signature)
+    if domain != "py":
         return
+    name = signature["fullname"]
     link = linker(app.env.current_document.docname, name.rpartition(".")[0])
     text = reference.docstring(name)
     added = docstrings.rendered(text, link)
@@ -87,9 +89,7 @@ def _fields(thing: Any, text: str, link: docstrings.Link) -> list[nodes.Node]:
     return [heading, nodes.definition_list("", *items)]
 
 
-def with_figures(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def with_figures(app: Sphinx, _page: str, _template: str, context: Any, _tree: Any) -> None:
     """plotly.js is five megabytes: only a page with a figure loads it."""
     if FIGURE in context.get("body", ""):
         app.add_js_file("plotly.min.js", loading_method="defer")

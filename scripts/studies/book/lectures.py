@@ -1,7 +1,7 @@
-"""A lecture as the book shows it: its text, the outputs of its executed copy, its solutions folded.
+"""A lecture as the book shows it: its text, the outputs of its copy, its solutions folded.
 
-The text `NAME.md` has the directives that Sphinx renders; the copy `NAME.ipynb` has the outputs. Both
-have the same code, cell for cell, behind the cells tagged "install".
+The text `NAME.md` has the directives that Sphinx renders; the executed copy `NAME.ipynb` has the
+outputs. Both have the same code, cell for cell, behind the cells tagged "install".
 """
 
 import base64

@@ -177,6 +177,8 @@ def fields(thing: type) -> list[Field]:
             continue
         if "ClassVar" in ast.unparse(node.annotation):
             continue
+        assert node.end_lineno
+        # columns are counted in bytes
         beside = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
         above, at = [], node.lineno - 2
         while lines[at].strip().startswith("#"):

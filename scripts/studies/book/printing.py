@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from studies.book.assets import Missing
+from studies.book.assets import MissingError
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -14,12 +14,12 @@ def browser() -> str:
     """The path of Chromium or Chrome.
 
     Raises:
-      Missing: there is none.
+      MissingError: there is none.
     """
     named = os.environ.get("BROWSER_PATH")
     found = named or next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     if not found:
-        raise Missing(
+        raise MissingError(
             "printing needs Chromium or Chrome on PATH, or its path in BROWSER_PATH; none was found"
         )
     return found
@@ -29,7 +29,7 @@ def print_lectures(html: Path, folder: Path) -> list[Path]:
     """Print every lecture of the built book into a folder; the files.
 
     Raises:
-      Missing: there is no browser.
+      MissingError: there is no browser.
       RuntimeError: it printed nothing.
     """
     program = browser()

@@ -11,9 +11,9 @@ INDEX = """\
 API reference
 =============
 
-Every public name stands on one page, with the equation that it computes, the shapes it takes and the
-errors it raises. ``import jnn`` brings all but ``jnn.theory``, ``jnn.figures`` and ``jnn.sklearn``,
-which are imported when they are asked for.
+Every public name stands on one page, with the equation that it computes, the shapes it takes and
+the errors it raises. ``import jnn`` brings all but ``jnn.theory``, ``jnn.figures`` and
+``jnn.sklearn``, which are imported when they are asked for.
 
 .. toctree::
    :maxdepth: 1
@@ -73,8 +73,6 @@ def table(name: str) -> str:
     """What a table holds: its keys."""
     thing = member(name)
     if name == "jnn.Params":
-        return (
-            "The parameters of a network: a tuple of stacks, `jnn.Stack`, from the first layer on."
-        )
+        return "The parameters of a network: a tuple of stacks, `jnn.Stack`, first layer first."
     keys = ", ".join(f"`{key}`" for key in thing) if isinstance(thing, (dict, tuple)) else ""
     return f"By name: {keys}."

@@ -52,15 +52,15 @@ def write(folder: Path) -> None:
 LECTURES = """\
 # Lectures
 
-Each is a Jupyter notebook that has been run: read it here, or open the notebook of the same name in the
-folder `notebooks` and change what you like. Their text is under CC BY 4.0, their code under Apache-2.0
-([licences](../licences.md)).
+Each is a Jupyter notebook that has been run: read it here, or open the notebook of the same name
+in the folder `notebooks` and change what you like. Their text is under CC BY 4.0, their code under
+Apache-2.0 ([licences](../licences.md)).
 """
 SOLUTIONS = """\
 # Solutions
 
-Every exercise worked out. In the lectures each solution stands, folded, under its exercise; here they
-are together, with the cells that several of them share.
+Every exercise worked out. In the lectures each solution stands, folded, under its exercise; here
+they are together, with the cells that several of them share.
 """
 
 

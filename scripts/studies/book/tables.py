@@ -1,4 +1,4 @@
-"""The committed results as a page: of each study and benchmark the newest table, with its machine."""
+"""The committed results as a page: of each study the newest table, with its machine."""
 
 import re
 from pathlib import Path
@@ -30,8 +30,8 @@ def page() -> str:
     """The page in Markdown."""
     parts = [
         "# Results, as they were measured\n",
-        "Of each benchmark and study the newest table that is committed, as `scripts/bench --save` and the\n"
-        "studies wrote it. *Times jnn* is the least time over that of jnn on the same data, in turns.\n",
+        "Of each benchmark and study the newest table that is committed, as `scripts/bench --save`\n"
+        "and the studies wrote it. *Times jnn* is the time over that of jnn on the same data.\n",
     ]
     for study, path in newest().items():
         text = path.read_text()
