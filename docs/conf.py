@@ -30,6 +30,7 @@ html_context = {"default_mode": "auto"}  # the theme asks for it
 html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
+    "navbar_persistent": [],  # the search stands in the sidebar already
     "show_navbar_depth": 1,
     "show_toc_level": 2,
 }

@@ -14,9 +14,15 @@
       : { ink: "#222222", grid: "#e6e8ea" };
   }
 
+  /* A figure in the page's colours: what is drawn in ink on white is drawn in light on dark. */
+  function inked(text) {
+    var colour = colours();
+    return JSON.parse(text.split("#222222").join(colour.ink).split("#e6e8ea").join(colour.grid));
+  }
+
   /* The layout as stored, of the size of its column, with nothing of its template lost. */
   function fitted(layout, width, size) {
-    var shown = JSON.parse(JSON.stringify(layout));
+    var shown = layout;
     var colour = colours();
     var narrow = width < NARROW;
     var ratio = Math.max(size[1] / size[0], narrow ? 0.85 : 0.45);
@@ -31,15 +37,6 @@
     });
     shown.title = Object.assign({}, shown.title);
     shown.title.font = Object.assign({}, shown.title.font, { size: narrow ? 14 : 19 });
-    Object.keys(shown).concat(["xaxis", "yaxis"]).forEach(function (key) {
-      if (/^[xy]axis\d*$/.test(key)) {
-        shown[key] = Object.assign({}, shown[key], {
-          gridcolor: colour.grid,
-          linecolor: colour.ink,
-          tickcolor: colour.ink,
-        });
-      }
-    });
     if (narrow) {
       shown.legend = Object.assign({}, shown.legend, {
         orientation: "h", x: 0, xanchor: "left", y: -0.3, yanchor: "top",
@@ -54,7 +51,7 @@
     var width = Math.floor(box.clientWidth);
     if (!width) return; // in a solution that is folded
     if (!box.figure) {
-      box.figure = JSON.parse(box.querySelector("script").textContent);
+      box.figure = box.querySelector("script").textContent;
       box.size = box.dataset.size.split(" ").map(Number);
       box.plot = document.createElement("div");
       box.appendChild(box.plot);
@@ -62,9 +59,9 @@
     var key = width + (dark() ? " dark" : " light");
     if (box.drawn === key) return;
     box.drawn = key;
-    var data = JSON.parse(JSON.stringify(box.figure.data));
-    var layout = fitted(box.figure.layout, width, box.size);
-    Plotly.react(box.plot, data, layout, { displaylogo: false, displayModeBar: false });
+    var figure = inked(box.figure);
+    var layout = fitted(figure.layout, width, box.size);
+    Plotly.react(box.plot, figure.data, layout, { displaylogo: false, displayModeBar: false });
   }
 
   function start() {

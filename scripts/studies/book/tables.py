@@ -30,15 +30,16 @@ def page() -> str:
     """The page in Markdown."""
     parts = [
         "# Results, as they were measured\n",
-        "Of each benchmark and study the newest table that is committed, as `scripts/bench --save`\n"
+        "Of each benchmark and study the newest table that is committed, as "
+        "`scripts/bench --save`\n"
         "and the studies wrote it. *Times jnn* is the time over that of jnn on the same data.\n",
     ]
     for study, path in newest().items():
         text = path.read_text()
         machine, _, rest = text.partition("\n")
         parts.append(f"\n## {study.capitalize()}\n\n**Measured:** {machine.strip()}\n")
-        parts += _ratios(rest)
-        parts.append(f"\n:::{{dropdown}} The whole table\n```text\n{rest.strip()}\n```\n:::\n")
+        ratios, whole = _ratios(rest), f"```text\n{rest.strip()}\n```\n"
+        parts += [*ratios, f":::{{dropdown}} The whole table\n{whole}:::\n"] if ratios else [whole]
     return "\n".join(parts)
 
 
