@@ -23,6 +23,7 @@ nb_execution_mode = "off"  # notebooks are executed by scripts/notebooks, and co
 nb_ipywidgets_js = {}  # from other hosts
 math_eqref_format = "({number})"
 numfig = True
+math_numfig = False  # each page counts its equations from 1, as the notebook does
 
 html_theme = "sphinx_book_theme"
 html_title = "jnn"

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from studies.book import assets, printing
 
 SPHINX = (
@@ -30,7 +29,8 @@ FAULTS = """() => {
     const drawn = box.querySelectorAll(".cartesianlayer .trace, .cartesianlayer image").length;
     if (!drawn || box.clientHeight < 100) faults.push(`figure ${i} is blank`);
     const svg = box.querySelector(".main-svg");
-    if (svg && Math.abs(svg.clientWidth - box.clientWidth) > 2) faults.push(`figure ${i} does not fit`);
+    const gap = svg ? Math.abs(svg.clientWidth - box.clientWidth) : 0;
+    if (gap > 2) faults.push(`figure ${i} does not fit`);
   });
   const plain = document.querySelectorAll(".math:not(:has(mjx-container))").length;
   if (plain) faults.push(`${plain} formulas are not set`);
@@ -157,7 +157,7 @@ def test_a_lecture_goes_into_another_book_unchanged(tmp_path: Path) -> None:
 
     source = tmp_path / "source"
     source.mkdir()
-    lecture = sorted((Path(__file__).parents[2] / "notebooks").glob("00*.md"))[0]
+    lecture = min((Path(__file__).parents[2] / "notebooks").glob("00*.md"))
     shutil.copy(lecture, source / lecture.name)
     extensions = ["myst_nb", "sphinx_exercise", "sphinx_proof", "sphinx_design"]
     enabled = ["amsmath", "colon_fence", "deflist", "dollarmath", "substitution"]
