@@ -46,11 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build(folder: Path) -> int:
     """Gather the sources and run Sphinx on them; its exit code."""
     assets.write(folder / "static")
-    sources.write(folder / "source")
+    sources.write(folder / "source", folder / "extra")
     return build_main([
         "-W", "--keep-going", "-q", "-b", "html", "-c", str(sources.DOCS),
         "-d", str(folder / "doctrees"),
         "-D", f"html_static_path={sources.DOCS / '_static'},{folder / 'static'}",
+        "-D", f"html_extra_path={folder / 'extra'}",
         str(folder / "source"), str(folder / "html"),
     ])  # fmt: skip
 

@@ -17,15 +17,15 @@ DOCS, NOTEBOOKS = ROOT / "docs", ROOT / "notebooks"
 _OUTSIDE = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>\.\./[^)]*)\)")
 
 
-def write(folder: Path) -> None:
-    """Write the folder anew."""
+def write(folder: Path, extra: Path) -> None:
+    """Write the folder anew, and beside it what the explorer's page loads."""
     shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(extra, ignore_errors=True)
+    extra.mkdir(parents=True)
     shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("conf.py", "_static", "*.js"))
     for page in folder.rglob("*.md"):
         page.write_text(_inside(page.read_text()))
-    if not (folder / "explorer" / "index.md").exists():
-        start = folder / "index.md"
-        start.write_text(start.read_text().replace("explorer/index\n", ""))
+    _explorer(folder, extra)
     texts = sorted(NOTEBOOKS.glob("[0-9]*.md"))
     (folder / "lectures").mkdir()
     (folder / "solutions").mkdir()
@@ -62,6 +62,20 @@ SOLUTIONS = """\
 Every exercise worked out. In the lectures each solution stands, folded, under its exercise; here
 they are together, with the cells that several of them share.
 """
+
+
+def _explorer(folder: Path, extra: Path) -> None:
+    """Its programs, styles and picture lie beside its page; plotly.js is the book's."""
+    page = folder / "explorer" / "element.html"
+    if not page.exists():
+        start = folder / "index.md"
+        start.write_text(start.read_text().replace("explorer/index\n", ""))
+        return
+    page.write_text(page.read_text().replace('"plotly.min.js"', '"../_static/plotly.min.js"'))
+    (extra / "explorer").mkdir(parents=True, exist_ok=True)
+    for path in (DOCS / "explorer").iterdir():
+        if path.suffix in (".css", ".js", ".svg"):
+            shutil.copy(path, extra / "explorer" / path.name)
 
 
 def _contents(names: list[str]) -> str:
