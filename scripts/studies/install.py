@@ -22,11 +22,13 @@ import sys
 if importlib.util.find_spec("jnn") is None:
     extra = ""
     if shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.check_output(query, text=True).partition(".")[0]
-        extra = "[cuda13]" if int(driver) >= 580 else "[cuda12]"
+        query = ["--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.check_output(["nvidia-smi", *query], text=True)
+        major = int(driver.partition(".")[0])
+        extra = "[cuda13]" if major >= 580 else "[cuda12]"
     package = f"{distribution}{{extra}} @ git+{address}"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", package])"""
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
+    subprocess.check_call([*pip, package])"""
 
 
 def front(place: str, project: dict[str, Any] = PROJECT) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ Run by `scripts/notebooks` after a text was changed; the tests compare texts and
 the number of a lecture, executes that lecture and its solutions alone.
 """
 
+import argparse
 import os
 import warnings
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def chosen(name: str) -> list[Path]:
     found = [path for path in of if stem in (path.stem, path.stem[:2])]
     if not found:
         known = ", ".join(path.stem for path in of)
-        raise shared.argparse.ArgumentTypeError(f"there is no notebook {name!r}: {known}")
+        raise argparse.ArgumentTypeError(f"there is no notebook {name!r}: {known}")
     return found
 
 

@@ -19,7 +19,18 @@ with warnings.catch_warnings():
 MARKER = re.compile(r"^:::\{(solution-\w+)\} *(.*)$", re.MULTILINE)
 
 # Solutions in which the right text, replaced by the wrong one, must raise an AssertionError.
-WRONG: list[tuple[str, str, str]] = []
+WRONG = [
+    ("ex-00-by-hand", "return (1 - t**2)", "return (1 + t**2)"),
+    ("ex-00-distances", "(0, None))", "(None, 0))"),
+    ("ex-00-loop", "c - h * c", "c + h * c"),
+    ("ex-01-neumann", "I + L + L @ L", "I + L"),
+    ("ex-01-relu", "slopes[1:] - slopes[:-1]", "slopes[1:]"),
+    ("ex-01-wide", "λ_1 = a[0] * λ_2", "λ_1 = a[0]"),
+    ("ex-02-relu", "return sigma_w2 / 2 * q + sigma_b2", "return sigma_w2 * q + sigma_b2"),
+    ("ex-02-scale", "np.log(1 - np.array(c))", "-np.log(1 - np.array(c))"),
+    ("ex-03-floor", "x**3 / 6", "x**3 / 3"),
+    ("ex-03-fold", "row = [0.0, -0.5], [2.0, -4.0]", "row = [0.0, -0.5], [2.0, -3.0]"),
+]
 
 
 def parts(path: Path) -> list[tuple[str, str]]:
