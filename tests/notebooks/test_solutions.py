@@ -30,6 +30,8 @@ WRONG = [
     ("ex-02-scale", "np.log(1 - np.array(c))", "-np.log(1 - np.array(c))"),
     ("ex-03-floor", "x**3 / 6", "x**3 / 3"),
     ("ex-03-fold", "row = [0.0, -0.5], [2.0, -4.0]", "row = [0.0, -0.5], [2.0, -3.0]"),
+    ("ex-05-hand", "np.maximum(A @ W_1.T + b_1, 0)", "np.tanh(A @ W_1.T + b_1)"),
+    ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
 ]
 
 
