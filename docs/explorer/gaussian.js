@@ -89,21 +89,18 @@ explorer.gaussian = (() => {
     return { value2, slope2, mean, growth: growth / root };
   }
 
-  // Nodes and weights for two independent Gaussians: the trapezium rule, which converges faster
-  // than any power for smooth functions that fade away
-  const GRID = (() => {
-    const z = [], weight = [], step = 0.25;
-    for (let t = -7; t <= 7; t += step) {
-      z.push(t);
-      weight.push((step * Math.exp((-t * t) / 2)) / Math.sqrt(2 * Math.PI));
-    }
-    return { z, weight };
-  })();
+  // Nodes z > 0 and weights of the trapezium rule for one of two independent Gaussians: it converges
+  // faster than any power for smooth functions that fade away
+  const STEP = 0.25, GRID = { z: [], weight: [] };
+  for (let t = STEP; t <= 7; t += STEP) {
+    GRID.z.push(t);
+    GRID.weight.push((STEP * Math.exp((-t * t) / 2)) / Math.sqrt(2 * Math.PI));
+  }
 
   const angle = (p, q, K) => Math.acos(Math.min(1, Math.max(-1, p * q > 0 ? K / Math.sqrt(p * q) : 1)));
 
   // E[h(u) h(v)] of Gaussians u, v of variances p, q and covariance K
-  const CLOSED = {
+  const PRODUCTS = {
     identity: (p, q, K) => K,
     relu: (p, q, K) => {
       const t = angle(p, q, K);
@@ -112,20 +109,26 @@ explorer.gaussian = (() => {
     erf: (p, q, K) => (2 / Math.PI) * Math.asin((2 * K) / Math.sqrt((1 + 2 * p) * (1 + 2 * q))),
   };
 
-  function product(name, p, q, K) {
-    if (name in CLOSED) return CLOSED[name](p, q, K);
-    const { value } = ACTIVATIONS[name];
+  // of tanh, which is odd: a quarter of the plane and its neighbour stand for all four
+  PRODUCTS.tanh = (p, q, K) => {
     const t = angle(p, q, K), along = Math.sqrt(q) * Math.cos(t), across = Math.sqrt(q) * Math.sin(t);
+    const middle = STEP / Math.sqrt(2 * Math.PI); // the weight of z = 0
     let total = 0;
     for (let i = 0; i < GRID.z.length; i++) {
-      let inner = 0;
+      const v = along * GRID.z[i];
+      let inner = middle * Math.tanh(v);
       for (let j = 0; j < GRID.z.length; j++) {
-        inner += GRID.weight[j] * value(along * GRID.z[i] + across * GRID.z[j]);
+        const w = across * GRID.z[j];
+        inner += GRID.weight[j] * (Math.tanh(v + w) + Math.tanh(v - w));
       }
-      total += GRID.weight[i] * value(Math.sqrt(p) * GRID.z[i]) * inner;
+      total += 2 * GRID.weight[i] * Math.tanh(Math.sqrt(p) * GRID.z[i]) * inner;
     }
     return total;
-  }
+  };
+  // and sigmoid(z) = ½ + ½ tanh(z/2)
+  PRODUCTS.sigmoid = (p, q, K) => 0.25 + 0.25 * PRODUCTS.tanh(p / 4, q / 4, K / 4);
+
+  const product = (name, p, q, K) => PRODUCTS[name](p, q, K);
 
   return { ACTIVATIONS, erf, moments, product };
 })();

@@ -23,9 +23,9 @@ explorer.settings = (() => {
     vanishing: {
       name: "Vanishing",
       settings: { ...tanh, w2: 1, depth: 100 },
-      text: "Left of the line every layer takes away the same share of the gradient, so that it " +
-        "falls like a power of the depth’s number of layers. Two inputs end up alike, too: the " +
-        "first layers hear nothing, and the last ones see nothing.",
+      text: "Left of the line every layer keeps the same share of the gradient, and a share of a " +
+        "share is soon nothing. Two inputs end up alike, too: the first layers hear nothing, and " +
+        "the last ones see no difference.",
     },
     exploding: {
       name: "Exploding",

@@ -127,13 +127,14 @@ explorer.words = (() => {
     const square = s.weights === "orthogonal";
     const sw = Number(Math.sqrt(s.w2).toFixed(6)), sb = Number(Math.sqrt(s.b2).toFixed(6));
     const unit = "w / w.shape[1] ** 0.5";
-    const weights = square
-      ? `(jnp.linalg.qr(w)[0] if w.shape[0] == w.shape[1] else ${unit})` : unit;
+    const rows = square
+      ? `(${sw} * (jnp.linalg.qr(w)[0] if len(w) == w.shape[1]\n          else ${unit}), ${sb} * b)`
+      : `(${sw} * ${unit}, ${sb} * b)`;
     return [
       "import jax, jax.numpy as jnp, jnn",
       `units = jnn.init_network_params(\n    [1] + [${s.width}] * ${s.depth} + [1], ` +
         `jax.random.key(${s.draw}), init="normal"\n)`,
-      `layers = [\n    (${sw} * ${weights}, ${sb} * b)\n    for w, b in jnn.layers(units)\n]`,
+      `layers = [\n    ${rows}\n    for w, b in jnn.layers(units)\n]`,
       `params = jnn.from_layers(layers, activation="${s.activation}", ` +
         `residual=${s.residual ? "True" : "False"})`,
       "x = jnp.linspace(-1, 1, 16)[:, None]",

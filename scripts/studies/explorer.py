@@ -69,7 +69,7 @@ def write_page(folder: Path) -> Path:
 
 DEPTH, WIDTH, SIGMA_B2 = 100, 16, 0.05
 SHOWN = {1.0: "vanishing", 1.761: "critical", 4.0: "exploding"}  # σ_w²
-LOW, HIGH = -20, 20  # log₁₀ of the gradient
+LOW, HIGH = -10, 10  # log₁₀ of the gradient
 PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 400" font-family="Arial, \
 Helvetica, sans-serif" font-size="14">
 <style>
@@ -88,11 +88,12 @@ def draw_picture() -> str:
     """Gradients of three networks by layer, measured (points) and predicted (lines), as SVG."""
     x = jnp.linspace(-1, 1, 16)[:, None]
     marks = ['<path class="axis" d="M70 20V340H620"/>']
-    for log in range(LOW, HIGH + 1, 10):
+    for log in range(LOW, HIGH + 1, 5):
         text = f"1e{log}".replace("-", "−") if log else "1"
         marks.append(f'<text x="60" y="{_height(log) + 5:.0f}" text-anchor="end">{text}</text>')
-    for l in (1, 50, 100):
-        marks.append(f'<text x="{_across(l):.0f}" y="360" text-anchor="middle">{l}</text>')
+    marks += [
+        f'<text x="{_across(l):.0f}" y="360" text-anchor="middle">{l}</text>' for l in (1, 50, 100)
+    ]
     marks.append('<text x="345" y="385" text-anchor="middle">layer</text>')
     marks.append('<text x="80" y="18">gradient of a layer over that of the last hidden one</text>')
     for sigma_w2, name in SHOWN.items():
@@ -108,9 +109,11 @@ def draw_picture() -> str:
         line = np.append(np.cumsum(factors[:0:-1])[::-1], 0) / math.log(10)
         path = "L".join(f"{_across(l):.1f} {_height(log):.1f}" for l, log in enumerate(line, 1))
         marks.append(f'<path d="M{path}"/>')
+        sigma = 'σ<tspan dy="4" font-size="10">w</tspan><tspan dy="-4">²'
+        # above both, or, where they rise, below both
+        y = _height(min(line[0], points[0])) + 20 if name == "vanishing" else _height(line[0]) - 10
         marks.append(
-            f'<text x="{_across(25):.0f}" y="{_height(line[24]) - 14:.0f}">σ_w² = {sigma_w2:g}: '
-            f"{name}</text>"
+            f'<text x="{_across(2):.0f}" y="{y:.0f}">{sigma} = {sigma_w2:g}: {name}</tspan></text>'
         )
     return PICTURE.format(marks="\n".join(marks))
 

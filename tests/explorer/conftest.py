@@ -41,14 +41,14 @@ def opened(browser, address):
     """A function that opens the page; nothing may stand in its console, no other host be asked."""
     said, asked, contexts = [], [], []
 
-    def open_page(hash="", **options):
+    def open_page(fragment="", **options):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(address + hash)
+        page.goto(address + fragment)
         return page
 
     yield open_page
