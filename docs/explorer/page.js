@@ -10,7 +10,8 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   let s = settings.fromHash(location.hash);
-  let network = null, shown = null, losses = [], training = null, move = 0, followed = 0, drawnPlane = null;
+  let network = null, shown = null, losses = [], training = null, drawnPlane = null;
+  let move = 0, followed = 0; // moves so far, and the one that the slower pictures show
 
   // ---- what stands on the page ----
 
@@ -32,7 +33,8 @@
   const story = element("p", { class: "story" });
   const verdict = element("div", { class: "verdict" });
   const live = element("div", { class: "spoken", role: "status", "aria-live": "polite" });
-  const code = element("pre", { tabindex: "0", "aria-label": "Python for these settings" }, element("code"));
+  const code = element("pre", { tabindex: "0", "aria-label": "Python for these settings" },
+    element("code"));
   const point = element("button", { type: "button", class: "point" });
   const train = button("Train, 200 steps", toggleTraining, { class: "train" });
   const bandKey = key("band", ""), endKey = key("end", "float32 ends");
@@ -49,15 +51,16 @@
     const controls = element("form", { class: "controls", "aria-label": "The network" },
       ...Object.values(control).map(({ holder }) => holder));
     controls.addEventListener("submit", (event) => event.preventDefault());
-    const group = element("div", { class: "presets", role: "group", "aria-label": "Presets" }, ...presets);
+    const group = element("div", { class: "presets", role: "group", "aria-label": "Presets" },
+      ...presets);
     const wide = () => key("predicted", "wide networks, predicted");
     const own = () => key("measured", "this network");
     root.append(group, story, controls, verdict, live, element("div", { class: "views" },
       view("gradients", "The gradient of every layer", [own(), bandKey, wide(), endKey],
         "Gradient by layer; the verdict says it in words"),
       view("plane", "The phase diagram",
-        ["Blue: gradients vanish. Red: they explode. Dashed: χ₁ = 1. Drag the point, or move it with " +
-          "the arrow keys. ", numbers], "Sigma w squared across, sigma b squared upwards"),
+        ["Blue: gradients vanish. Red: they explode. Dashed: χ₁ = 1. Drag the point, or move it " +
+          "with the arrow keys. ", numbers], "Sigma w squared across, sigma b squared upwards"),
       view("blocks", "The blocks of (I − L)⁻¹",
         ["The norm of ∂xᵢ/∂xⱼ: how much layer i hears of layer j."], "Norms of the blocks by layer"),
       view("correlations", "The correlation of two inputs",
@@ -95,7 +98,9 @@
   function showControls() {
     for (const [name, { show }] of Object.entries(control)) show(s[name]);
     const preset = settings.preset(s);
-    for (const made of presets) made.setAttribute("aria-pressed", String(made.dataset.preset === preset));
+    for (const made of presets) {
+      made.setAttribute("aria-pressed", String(made.dataset.preset === preset));
+    }
     story.replaceChildren(...prose(preset ? settings.PRESETS[preset].text :
       "Settings of your own. A preset brings you back to the story."));
     code.firstChild.textContent = words.python(s);
@@ -125,7 +130,7 @@
     network = nets.draw(s);
     const { band } = shown || {};
     shown = measure();
-    shown.band = band && band.size === s.depth ? band : null; // the old one until the new one is there
+    shown.band = band && band.size === s.depth ? band : null; // until the new one is there
     const computed = performance.now();
     let stale = losses.length > 0;
     if (drawnPlane !== s.activation + c.paper) {
@@ -185,16 +190,19 @@
       (Number.isNaN(line) ? "nowhere over this σ_b²." : `σ_w² = ${number(line)}.`)));
     verdict.replaceChildren(
       element("p", { class: word }, element("strong", {}, word), `: ${summary}`),
-      element("dl", {}, ...lines.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));
+      element("dl", {}, ...lines.flatMap(
+        ([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));
     clearTimeout(showVerdict.later);
-    const spoken = `${word}: ${summary}. ${lines.filter(([name]) => name === "float32").map((l) => l[1]).join(". ")}`;
+    const float32 = lines.filter(([name]) => name === "float32").map(([, text]) => text);
+    const spoken = [`${word}: ${summary}`, ...float32].join(". ");
     showVerdict.later = setTimeout(() => { live.textContent = spoken; }, 700); // when the hand rests
   }
 
   function showPoint() {
     const [left, top] = views.place(box.plane, s.w2, s.b2);
     point.style.transform = `translate(${left}px, ${top}px)`;
-    point.setAttribute("aria-label", `The network: sigma w squared ${s.w2}, sigma b squared ${s.b2}; arrow keys move it`);
+    point.setAttribute("aria-label",
+      `The network: sigma w squared ${s.w2}, sigma b squared ${s.b2}; arrow keys move it`);
   }
 
   function showLosses(c) {
@@ -212,14 +220,15 @@
       while (rows.length < MEMBERS && performance.now() < until) {
         const member = nets.draw(of, rows.length + 1);
         const { logStates } = nets.gradients(member, nets.pass(member));
-        rows.push(Array.from(logStates.slice(0, of.depth), (g) => (g - logStates[of.depth - 1]) / Math.LN10));
+        rows.push(views.relative(logStates, of.depth));
       }
       bandKey.lastChild.textContent = rows.length < MEMBERS
         ? `80 of ${MEMBERS} such networks (${rows.length} drawn)` : `80 of ${MEMBERS} such networks`;
       if (rows.length < MEMBERS) return setTimeout(slice, 0);
       const low = [], high = [];
       for (let l = 0; l < of.depth; l++) {
-        const at = rows.map((row) => (Number.isFinite(row[l]) ? row[l] : -1e3)).sort((a, b) => a - b);
+        // where no gradient arrives, the least
+        const at = rows.map((row) => row[l] ?? -Number.MAX_VALUE).sort((a, b) => a - b);
         low.push(at[10]);
         high.push(at[89]);
       }
@@ -271,7 +280,8 @@
 
   function drag(event) {
     const area = box.plane.getBoundingClientRect();
-    const [w2, b2] = views.variances(box.plane, event.clientX - area.left, event.clientY - area.top);
+    const [left, top] = [event.clientX - area.left, event.clientY - area.top];
+    const [w2, b2] = views.variances(box.plane, left, top);
     set({ w2, b2 });
   }
 
@@ -283,11 +293,11 @@
     point.addEventListener(end, () => point.removeEventListener("pointermove", drag));
   }
   point.addEventListener("keydown", (event) => {
-    const far = event.shiftKey ? 10 : 1;
-    const by = { ArrowLeft: [-0.01, 0], ArrowRight: [0.01, 0], ArrowUp: [0, 0.01], ArrowDown: [0, -0.01] }[event.key];
-    if (!by) return;
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    if (!(event.key in by)) return;
     event.preventDefault();
-    set({ w2: s.w2 + far * by[0], b2: s.b2 + far * by[1] });
+    const [right, up] = by[event.key].map((step) => (0.01 * step * (event.shiftKey ? 10 : 1)));
+    set({ w2: s.w2 + right, b2: s.b2 + up });
   });
 
   async function copy(event) {
@@ -313,9 +323,10 @@
     s = settings.fromHash(location.hash);
     follow();
   });
-  new MutationObserver(() => { drawnPlane = null; follow(); })
+  // light and dark: colours are read anew with every picture
+  new MutationObserver(follow)
     .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawnPlane = null; follow(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
   new ResizeObserver(() => requestAnimationFrame(showPoint)).observe(box.plane);
   box.plane.on("plotly_afterplot", showPoint);
 
@@ -323,7 +334,8 @@
   explorer.state = () => ({ ...s });
   explorer.set = set;
   explorer.weights = () => network.layers.map(({ w, b, columns }) => ({
-    w: Array.from(b, (_, i) => Array.from(w.slice(i * columns, (i + 1) * columns))), b: Array.from(b),
+    w: Array.from(b, (_, i) => Array.from(w.slice(i * columns, (i + 1) * columns))),
+    b: Array.from(b),
   }));
   explorer.shown = () => ({ ...shown, losses: [...losses], map: nets.blocks(network, INPUTS[0]) });
 })();

@@ -59,37 +59,39 @@ explorer.views = (() => {
     return Number.isFinite(log) ? log : null;
   });
 
-  function gradients(box, c, shown) {
-    const { logStates, predicted, band } = shown, H = predicted.length, l = count(H);
-    const traces = [];
+  // Says whether the end of float32 is within sight
+  function gradients(box, c, { logStates, predicted, band }) {
+    const H = predicted.length, l = count(H);
     const own = relative(logStates, H), law = relative(predicted, H);
+    const every = [...own, ...law, ...(band ? [...band.low, ...band.high] : [])]
+      .filter((y) => y !== null && y > -Number.MAX_VALUE);
+    const floor = Math.log10(2 ** -126) - logStates[H - 1] / LN10;
+    const lowest = Math.min(-1, ...every), high = Math.max(1, ...every);
+    const ends = Number.isFinite(floor) && lowest < floor + 6;
+    const low = ends ? Math.min(lowest, floor - 1) : lowest, pad = 0.05 * (high - low);
+    const traces = [];
     if (band) {
       const edge = { mode: "lines", line: { width: 0 } };
-      traces.push({ x: l, y: band.low, ...edge });
-      traces.push({ x: l, y: band.high, ...edge, fill: "tonexty", fillcolor: c.band });
+      const within = (values) => values.map((y) => Math.max(y, low - pad));
+      traces.push({ x: l, y: within(band.low), ...edge });
+      traces.push({ x: l, y: within(band.high), ...edge, fill: "tonexty", fillcolor: c.band });
     }
+    const marker = { color: c.measured, size: H > 80 ? 4 : 6 };
     traces.push({ x: l, y: law, mode: "lines", line: line(c.predicted) });
-    traces.push({ x: l, y: own, mode: "markers", marker: { color: c.measured, size: H > 80 ? 4 : 6 } });
-    const floor = Math.log10(2 ** -126) - logStates[H - 1] / LN10;
-    const every = [...own, ...law, ...(band ? [...band.low, ...band.high] : [])]
-      .filter((y) => y !== null && Number.isFinite(y));
-    let low = Math.min(-1, ...every), high = Math.max(1, ...every);
-    const ends = Number.isFinite(floor) && low < floor + 6; // float32, within sight
-    if (ends) {
-      low = Math.min(low, floor - 1);
-      traces.push({ x: [1, H], y: [floor, floor], mode: "lines", line: line(c.faint, "dash") });
-    }
-    const pad = 0.05 * (high - low);
-    Plotly.react(box, traces, layout(c, "layer", "log₁₀ of ‖∂ℓ/∂x<sub>l</sub>‖ / ‖∂ℓ/∂x<sub>H</sub>‖",
-      { xaxis: { range: [1 - 0.02 * H, H + 0.02 * H] }, yaxis: { range: [low - pad, high + pad] } }),
-    STILL);
+    traces.push({ x: l, y: own, mode: "markers", marker });
+    if (ends) traces.push({ x: [1, H], y: [floor, floor], mode: "lines", line: line(c.faint, "dash") });
+    const title = "log₁₀ of ‖∂ℓ/∂x<sub>l</sub>‖ / ‖∂ℓ/∂x<sub>H</sub>‖";
+    Plotly.react(box, traces, layout(c, "layer", title,
+      { xaxis: { range: [1 - 0.02 * H, 1.02 * H] }, yaxis: { range: [low - pad, high + pad] } }), STILL);
     return ends;
   }
 
   function blocks(box, c, { layers, logNorms }) {
-    const z = logNorms.map((row) => Array.from(row, (log) => (log > -Infinity ? log / LN10 : null)));
+    const z = logNorms.map((row) =>
+      Array.from(row, (log) => (log > -Infinity ? log / LN10 : null)));
     const N = layers[layers.length - 1], values = z.flat().filter((a) => a !== null);
-    const least = Math.max(-40, Math.min(...values)), most = Math.min(40, Math.max(...values, least + 1));
+    const least = Math.max(-40, Math.min(...values));
+    const most = Math.min(40, Math.max(...values, least + 1));
     Plotly.react(box, [{
       type: "heatmap", x: layers, y: layers, z, colorscale: "Viridis", zmin: least, zmax: most,
       colorbar: { thickness: 12, outlinewidth: 0, tickfont: { color: c.ink }, nticks: 6, len: 1,
@@ -104,7 +106,8 @@ explorer.views = (() => {
     Plotly.react(box, [
       { x: l, y: predicted, mode: "lines", line: line(c.predicted) },
       { x: l, y: measured, mode: "markers", marker: { color: c.measured, size } },
-    ], layout(c, "layer", "correlation of z<sub>l</sub>", { xaxis: { range: [1 - 0.02 * l.length, 1.02 * l.length] }, yaxis: { range: [-1.08, 1.08] } }),
+    ], layout(c, "layer", "correlation of z<sub>l</sub>",
+      { xaxis: { range: [1 - 0.02 * l.length, 1.02 * l.length] }, yaxis: { range: [-1.08, 1.08] } }),
     STILL);
   }
 

@@ -4,7 +4,9 @@ import contextlib
 import io
 import itertools
 import re
+import sys
 
+import numpy as np
 import pytest
 from studies import explorer
 
@@ -174,6 +176,33 @@ def test_training_runs_stops_and_is_undone_by_a_move(opened):
     page.locator("#explorer-depth").press("ArrowLeft")
     page.wait_for_function("explorer.shown().losses.length === 0")
     assert page.evaluate("explorer.weights()") == drawn
+
+
+# ---- the band ----
+
+
+@pytest.mark.parametrize("settings", ["", "#activation=relu&width=2&depth=60&w2=1"])
+def test_the_band_holds_eighty_of_a_hundred_networks(opened, settings):
+    """The eleventh and the ninetieth by size; a gradient that does not arrive is the least."""
+    page = settled(opened(settings))
+    band, rows = page.evaluate(
+        """() => {
+            const {draw, gradients, pass} = explorer.network, s = explorer.state(), rows = [];
+            for (let k = 1; k <= 100; k++) {
+                const network = draw(s, k), {logStates} = gradients(network, pass(network));
+                rows.push(explorer.views.relative(logStates, s.depth));
+            }
+            return [explorer.band, rows];
+        }"""
+    )
+    least = -sys.float_info.max
+    rows = np.sort(np.array([[least if a is None else a for a in row] for row in rows]), axis=0)
+    np.testing.assert_allclose(band["low"], rows[10], rtol=1e-12)
+    np.testing.assert_allclose(band["high"], rows[89], rtol=1e-12)
+    low, high = page.evaluate(
+        "document.querySelector('.view.gradients .plot')._fullLayout.yaxis.range"
+    )
+    assert -40 < low < high < 40
 
 
 # ---- looks ----
