@@ -22,6 +22,7 @@ from jnn.figures.jacobians import (
 )
 from jnn.figures.many import ensemble as ensemble, fan as fan, heat_map as heat_map
 from jnn.figures.matrices import confusion_matrix as confusion_matrix, matrix as matrix
+from jnn.figures.networks import network as network
 from jnn.figures.phases import (
     phase_diagram as phase_diagram,
     trainability as trainability,

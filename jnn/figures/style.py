@@ -14,6 +14,12 @@ from jnn.checks import Data
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 INK, FAINT, GRID = "#222222", "#8a8f94", "#e6e8ea"
 
+# Signed numbers, in every picture: red below zero, blue above. The middle is grey, not white: a
+# small entry must not look like a blank, exact zero. Both ends are light enough for INK.
+DIVERGING = [[0.0, "#e0705c"], [0.5, "#e6e6e6"], [1.0, "#4f9fd0"]]
+# Sizes, in every picture: the smaller the lighter, so that what vanishes fades away.
+SEQUENTIAL = "Viridis_r"
+
 # What stands beside the axes of the plane of variances.
 SIGMA_W2 = "σ<sub>w</sub>²  (weight variance × fan-in)"
 SIGMA_B2 = "σ<sub>b</sub>²  (bias variance)"
@@ -75,7 +81,7 @@ def layout(title: str, width: int, height: int) -> dict[str, Any]:
 def colour_bar(title: str | None) -> dict[str, Any]:
     """The bar beside a heat map that says what its colours mean."""
     return {
-        "title": {"text": title, "side": "right"},
+        "title": {"text": title, "side": "top"},  # beside it, plotly lays it over the numbers
         "outlinewidth": 0,
         "thickness": 18,
         "len": 0.9,

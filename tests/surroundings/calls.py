@@ -352,6 +352,7 @@ def _figures():
         f.sensitivity(jnp.eye(4)),
         f.matrix(jnp.eye(4)),
         f.confusion_matrix(np.eye(2, dtype=int)),
+        f.network(NETWORKS["plain"]()),
         f.phase_diagram(depths, depths, np.ones((4, 4))),
         f.trainability(depths, depths, np.ones((4, 4))),
         f.fan({"loss": jnp.stack([curve, curve])}),
