@@ -2,17 +2,22 @@
 
 from itertools import pairwise
 
+import jax.numpy as jnp
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
 
 from jnn import params as parameters
-from jnn.figures.style import DIVERGING, INK, colour_bar, layout, numbers
+from jnn.checks import Data
+from jnn.figures.style import DIVERGING, INK, colour_bar, layout, line_styles, numbers, vector
 from jnn.params import Params
 from jnn.structure import check_params
+from jnn.triangular import predict
 
 _GRAPH_UNITS, _GRAPH_LAYERS = 16, 8  # beyond them, edges hide each other
 _SHOWN_UNITS, _SHOWN_LAYERS = 64, 8  # of a larger network, evenly chosen
+_NAMED_UNITS = 12  # of more, the legend would be longer than the picture
 _STEPS = 8  # of colour and thickness, for each sign: one trace each, not one for every weight
 
 
@@ -59,6 +64,53 @@ def network(params: Params, *, title: str = "Weights of the network") -> go.Figu
         )
     figure.update_xaxes(title_text="layer", dtick=1, showgrid=False, showline=False, ticks="")
     return figure.update_yaxes(visible=False).update_layout(showlegend=False)
+
+
+def hidden_units(params: Params, x: Data, *, title: str = "Hidden units") -> go.Figure:
+    """Every unit of the last hidden layer over x, and below it what it adds to the output.
+
+    With the states hᵢ(x) of that layer, ŷ = Σᵢ aᵢ hᵢ(x) + c: the upper panel has the hᵢ, the lower
+    one the aᵢ hᵢ and, in ink, their sum with c, the network's output.
+
+    Args:
+      params: of a network with one input, one linear output and at least one hidden layer.
+      x: (n,) or (n, 1), in any order.
+      title: above the picture.
+    Raises:
+      TypeError, ValueError: params are not those of one network, or of another kind of network.
+
+    >>> params = jnn.init_network_params([1, 2, 1], jax.random.key(0))
+    >>> [trace.name for trace in hidden_units(params, jnp.linspace(-1.0, 1.0, 5)).data]
+    ['unit 1', 'unit 1', 'unit 2', 'unit 2', 'output']
+    """
+    sizes = check_params(params)
+    hidden, readout = parameters.hidden_and_readout(params)
+    if (sizes[0], sizes[-1], readout.activation) != (1, 1, "identity") or len(sizes) < 3:
+        raise ValueError(
+            f"the network has sizes {sizes} and the output {readout.activation!r}; expected "
+            "(1, …, 1), a hidden layer at least, and 'identity', so that units' shares add up"
+        )
+    x = np.sort(vector("x", x))
+    inputs = jnp.asarray(x[:, None], readout.w.dtype)
+    states = numbers("states", predict(hidden, inputs))
+    a, c = numbers("a", readout.w)[0, 0] + readout.residual, numbers("c", readout.b)[0, 0]
+    shares = states * a
+    figure: go.Figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06)
+    for i, style in enumerate(line_styles(len(a))):
+        name = f"unit {i + 1}"
+        line = style | {"width": 2.5}
+        for row, y in enumerate((states[:, i], shares[:, i]), start=1):
+            figure.add_scatter(
+                x=x, y=y, name=name, mode="lines", line=line, row=row, col=1,
+                legendgroup=name, showlegend=row == 1 and len(a) <= _NAMED_UNITS,
+            )  # fmt: skip
+    line = {"color": INK, "width": 3.5}
+    figure.add_scatter(
+        x=x, y=shares.sum(axis=1) + c, name="output", mode="lines", line=line, row=2, col=1
+    )
+    figure.update_layout(layout(title, 960, 780)).update_xaxes(title_text="x", row=2)
+    figure.update_yaxes(title_text="state hᵢ(x)", row=1).update_yaxes(title_text="aᵢ hᵢ(x)", row=2)
+    return figure.update_layout(showlegend=True)
 
 
 def _heights(n: int) -> np.ndarray:

@@ -37,6 +37,21 @@ def test_lines_differ_in_colour(count):
     assert len({trace.line.color for trace in figure.data}) == count
 
 
+def test_residuals_are_points_about_a_line_at_0():
+    figure = figures.residuals(X, {"a": X - 1, "b": 0 * X})
+    assert [trace.mode for trace in figure.data] == ["markers", "markers"]
+    np.testing.assert_allclose(figure.data[0].y, X - 1)
+    (line,) = figure.layout.shapes
+    assert (line.y0, line.y1, line.line.dash) == (0, 0, "dash")
+
+
+def test_residuals_by_their_powers_of_ten():
+    figure = figures.residuals([1, 2, 3], {"a": [-1e-6, 0.0, 1e-2]}, log=True)
+    np.testing.assert_array_equal(figure.data[0].y, [1e-6, np.nan, 1e-2])
+    assert (figure.layout.yaxis.type, figure.layout.yaxis.title.text) == ("log", "|ŷ − y|")
+    assert not figure.layout.shapes
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

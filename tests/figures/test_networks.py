@@ -42,3 +42,29 @@ def test_the_largest_networks_are_thinned():
 def test_weights_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="NaN or infinity in 1 entries"):
         figures.network(jnn.from_layers([(np.nan, 1.0)]))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_shares_of_units_and_the_bias_add_up_to_the_output(residual):
+    sizes = [1, 1, 1] if residual else [1, 5, 3, 1]
+    params = jnn.init_network_params(
+        sizes, jax.random.key(0), activation="sigmoid", residual=residual
+    )
+    x = np.linspace(-3, 3, 7)
+    *units, output = figures.hidden_units(params, x[::-1]).data
+    np.testing.assert_allclose(output.y, jnn.predict(params, jnp.asarray(x[:, None]))[:, 0])
+    shares = [trace.y for trace in units if trace.yaxis == "y2"]
+    (_, c), *_ = jnn.layers(params)[::-1]
+    np.testing.assert_allclose(np.sum(shares, axis=0) + c, output.y)
+    assert len(shares) == sizes[-2]
+    assert sum(trace.showlegend for trace in units) == sizes[-2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [([2, 3, 1], {}), ([1, 3, 2], {}), ([1, 1], {}), ([1, 3, 1], {"output": "sigmoid"})],
+)
+def test_units_of_other_networks_have_no_such_shares(sizes, options):
+    params = jnn.init_network_params(sizes, jax.random.key(0), **options)
+    with pytest.raises(ValueError, match=r"expected \(1, …, 1\)"):
+        figures.hidden_units(params, [0.0, 1.0])

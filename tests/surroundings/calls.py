@@ -353,6 +353,8 @@ def _figures():
         f.matrix(jnp.eye(4)),
         f.confusion_matrix(np.eye(2, dtype=int)),
         f.network(NETWORKS["plain"]()),
+        f.hidden_units(jnn.from_layers([(1.0, 0.0), (2.0, 0.5)]), X[:, :1]),
+        f.residuals(X[:, 0], {"net": Y}),
         f.phase_diagram(depths, depths, np.ones((4, 4))),
         f.trainability(depths, depths, np.ones((4, 4))),
         f.fan({"loss": jnp.stack([curve, curve])}),
