@@ -27,4 +27,5 @@ from jnn.figures.phases import (
     phase_diagram as phase_diagram,
     trainability as trainability,
 )
+from jnn.figures.regions import decision_boundary as decision_boundary
 from jnn.figures.runs import convergence as convergence, losses as losses
