@@ -15,7 +15,11 @@ from jnn.figures.export import (
     png_hint as png_hint,
     save as save,
 )
-from jnn.figures.fits import curves as curves, residuals as residuals
+from jnn.figures.fits import (
+    curves as curves,
+    residuals as residuals,
+    training as training,
+)
 from jnn.figures.jacobians import (
     jacobian_spectrum as jacobian_spectrum,
     sensitivity as sensitivity,

@@ -1,6 +1,7 @@
 """Pictures of fits: predictions over x, and the data behind them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ from jnn.figures.style import (
     faint_line,
     line_styles,
     magnitudes,
+    numbers,
     on_axis,
     vector,
 )
@@ -96,6 +98,95 @@ def residuals(
     else:
         figure.add_hline(y=0, line=faint_line("dash"), layer="below")
     return figure.update_layout(showlegend=len(residuals) > 1)
+
+
+def training(
+    x: Data,
+    predictions: Mapping[int, Data] | Data,
+    *,
+    epochs: Data = None,
+    data: tuple[Data, Data] | None = None,
+    title: str = "The fit, epoch by epoch",
+    x_title: str = "x",
+    y_title: str = "y",
+) -> go.Figure:
+    """The fit after each of some epochs, with a slider; the first stays, dashed, to compare with.
+
+    It opens on the last fit, so that a static image of it shows the first and the last.
+
+    Args:
+      x: (n,) or (n, 1), in any order.
+      predictions: an epoch and (n,) or (n, 1) values for each frame, or (frames, n) values.
+      epochs: (frames,) of predictions without names; None numbers them from 0.
+      data: (x, y) of the points, each (m,) or (m, 1); None draws none.
+      title: above the picture.
+      x_title: below the horizontal axis.
+      y_title: beside the vertical axis.
+    Raises:
+      ValueError: a shape does not match, there are no frames, or names of epochs came twice.
+
+    >>> x = jnp.linspace(0.0, 1.0, 5)
+    >>> figure = training(x, {0: 0 * x, 10: x, 100: x**2}, data=(x, x**2))
+    >>> [trace.name for trace in figure.data], [frame.name for frame in figure.frames]
+    (['data', 'epoch 0', 'epoch 100'], ['0', '10', '100'])
+    """
+    x = vector("x", x)
+    order = np.argsort(x, kind="stable")
+    frames = {name: y[order] for name, y in _frames(predictions, epochs, x.size).items()}
+    names = list(frames)
+    first, last = names[0], names[-1]
+    figure = empty(title, x_title, y_title)
+    if data is not None:
+        add_points(figure, data)
+    style = line_styles(1)[0]
+    figure.add_scatter(
+        x=x[order], y=frames[first], name=f"epoch {first}", mode="lines", line=faint_line("dash")
+    )
+    figure.add_scatter(x=x[order], y=frames[last], name=f"epoch {last}", mode="lines", line=style)
+    traces: Any = figure.data
+    figure.frames = [
+        go.Frame(name=name, data=[go.Scatter(y=y, name=f"epoch {name}")], traces=[len(traces) - 1])
+        for name, y in frames.items()
+    ]
+    seen = np.concatenate([traces[0].y, *frames.values()])
+    seen = seen[np.isfinite(seen)]
+    room = 0.05 * np.ptp(seen) if seen.size else 0
+    if room:  # of all frames, or the axis would jump
+        figure.update_yaxes(range=[seen.min() - room, seen.max() + room])
+    at_once = {"mode": "immediate", "frame": {"duration": 0}, "transition": {"duration": 0}}
+    steps = [{"label": n, "method": "animate", "args": [[n], at_once]} for n in frames]
+    value = {"prefix": "epoch ", "font": {"size": 16}}
+    slider = {"steps": steps, "active": len(steps) - 1, "currentvalue": value, "pad": {"t": 60}}
+    return figure.update_layout(showlegend=True, sliders=[slider])
+
+
+def _frames(
+    predictions: Mapping[int, Data] | Data, epochs: Data, length: int
+) -> dict[str, np.ndarray]:
+    """Vectors by the names of their epochs."""
+    if isinstance(predictions, Mapping):
+        if epochs is not None:
+            raise ValueError("predictions have their epochs as names; epochs must not come as well")
+        named = {
+            f"{epoch}": vector(f"the prediction of epoch {epoch}", y, length)
+            for epoch, y in predictions.items()
+        }
+    else:
+        rows = numbers("predictions", predictions)
+        if rows.ndim == 3 and rows.shape[2] == 1:
+            rows = rows[..., 0]
+        if rows.ndim != 2 or rows.shape[1] != length:
+            raise ValueError(
+                f"predictions have shape {rows.shape}; expected (frames, {length}), a row a frame"
+            )
+        count = len(rows)
+        after = np.arange(count) if epochs is None else vector("epochs", epochs, count or None)
+        named = {f"{epoch:g}": y for epoch, y in zip(after, rows, strict=True)}
+        if len(named) < count:
+            raise ValueError(f"epochs name {len(named)} different ones for {count} frames")
+    if not named:
+        raise ValueError("there are no predictions; expected one frame at least")
+    return named
 
 
 def add_points(figure: go.Figure, data: tuple[Data, Data]) -> None:

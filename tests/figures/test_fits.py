@@ -52,6 +52,25 @@ def test_residuals_by_their_powers_of_ten():
     assert not figure.layout.shapes
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_training_opens_on_the_last_fit_with_the_first_beside_it(named):
+    rows, epochs = np.stack([0 * X, X, 2 * X]), [0, 5, 1000]
+    predictions = dict(zip(epochs, rows, strict=True)) if named else rows
+    figure = figures.training(X[::-1], predictions, epochs=None if named else epochs, data=(X, X))
+    data, first, last = figure.data
+    assert (data.mode, first.mode, first.line.dash) == ("markers", "lines", "dash")
+    assert (first.name, last.name) == ("epoch 0", "epoch 1000")
+    np.testing.assert_allclose(last.y, 2 * X[::-1])  # from left to right
+    (slider,) = figure.layout.sliders
+    assert [step.args[0][0] for step in slider.steps] == [frame.name for frame in figure.frames]
+    assert slider.active == 2
+    for frame, row in zip(figure.frames, rows, strict=True):
+        assert frame.traces == (2,)
+        np.testing.assert_allclose(frame.data[0].y, row[::-1])
+    low, high = figure.layout.yaxis.range
+    assert low < 0 < 6 < high
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -67,6 +86,12 @@ def test_residuals_by_their_powers_of_ten():
             lambda: figures.curves(X, {}, data=(X, X[:2])),
             r"data\[1\] has shape \(2,\); expected \(7,\)",
         ),
+        (lambda: figures.training(X, [[1.0, 2.0]]), r"predictions have shape \(1, 2\); expected"),
+        (lambda: figures.training(X, {3: X[:2]}), r"the prediction of epoch 3 has shape \(2,\)"),
+        (lambda: figures.training(X, {}), "no predictions; expected one frame at least"),
+        (lambda: figures.training(X, {1: X}, epochs=[1]), "epochs must not come as well"),
+        (lambda: figures.training(X, [X, X], epochs=[1, 1]), "1 different ones for 2 frames"),
+        (lambda: figures.training(X, [X, X], epochs=[1]), r"epochs has shape \(1,\); expected \(2"),
         (lambda: figures.curves(["a", "b"], {}), r"x must be an array of numbers: dtype <U1"),
         (lambda: figures.curves([[1.0], [1.0, 2.0]], {}), r"x must be an array of numbers"),
     ],
