@@ -11,6 +11,7 @@ from jnn.figures.fits import add_points
 from jnn.figures.style import (
     COLOURS,
     FAINT,
+    SEQUENTIAL,
     colour_bar,
     empty,
     layout,
@@ -18,6 +19,7 @@ from jnn.figures.style import (
     magnitudes,
     numbers,
     on_axis,
+    readable,
     vector,
 )
 
@@ -253,11 +255,14 @@ def _cells(medians: np.ndarray, value: str, log: bool) -> go.Heatmap:
         customdata=medians,
         hovertemplate="%{hovertext}: %{customdata:.4g}<extra></extra>",
         hoverongaps=False,
-        colorscale="Viridis",
+        colorscale=SEQUENTIAL,
         colorbar=colour_bar(_words(f"log₁₀ {value}" if log else value)),
     )
     if max(medians.shape) <= _WRITTEN_UP_TO:
-        text = [["" if np.isnan(m) else f"{m:.3g}" for m in row] for row in medians]
+        text = np.array([["" if np.isnan(m) else f"{m:.3g}" for m in row] for row in medians])
+        z = np.asarray(heat.z)
+        low, high = (np.nanmin(z), np.nanmax(z)) if np.isfinite(z).any() else (0.0, 0.0)
+        text = readable(text, (z - low) / ((high - low) or 1))
         heat.update(text=text, texttemplate="%{text}", textfont={"size": 14}, xgap=3, ygap=3)
     return heat
 

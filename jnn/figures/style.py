@@ -17,8 +17,14 @@ INK, FAINT, GRID = "#222222", "#8a8f94", "#e6e8ea"
 # Signed numbers, in every picture: red below zero, blue above. The middle is grey, not white: a
 # small entry must not look like a blank, exact zero. Both ends are light enough for INK.
 DIVERGING = [[0.0, "#e0705c"], [0.5, "#e6e6e6"], [1.0, "#4f9fd0"]]
-# Sizes, in every picture: the smaller the lighter, so that what vanishes fades away.
-SEQUENTIAL = "Viridis_r"
+# Sizes, in every picture: the smaller the paler, so that what vanishes fades away, but never white.
+SEQUENTIAL = [
+    [0.0, "#dcefc0"],
+    [0.25, "#8fd3bb"],
+    [0.5, "#45b0c4"],
+    [0.75, "#2272b4"],
+    [1.0, "#0b1f58"],
+]
 
 # What stands beside the axes of the plane of variances.
 SIGMA_W2 = "σ<sub>w</sub>²  (weight variance × fan-in)"
@@ -80,12 +86,36 @@ def layout(title: str, width: int, height: int) -> dict[str, Any]:
 
 def colour_bar(title: str | None) -> dict[str, Any]:
     """The bar beside a heat map that says what its colours mean."""
+    # above it, for beside it plotly lays it over the numbers; with room for the topmost number
+    text = title if title is None else f"{title}<br>\u00a0"
     return {
-        "title": {"text": title, "side": "top"},  # beside it, plotly lays it over the numbers
+        "title": {"text": text, "side": "top"},
         "outlinewidth": 0,
         "thickness": 18,
         "len": 0.9,
     }
+
+
+def readable(text: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Texts for cells of SEQUENTIAL colours, black on the light ones and white on the dark.
+
+    Of the two, one has a contrast of 4.58 : 1 at least with any colour: they are as good as each
+    other where (L + 0.05)² = 1.05 · 0.05. [WCAG 2.2, relative luminance]
+
+    Args:
+      text: of any shape.
+      shares: of the same shape, places on the scale from 0 to 1; NaN where a cell is blank.
+    """
+    places = np.nan_to_num(shares).ravel().tolist()
+    rgb = np.array(sample_colorscale(SEQUENTIAL, places, colortype="tuple"))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ [0.2126, 0.7152, 0.0722] > (1.05 * 0.05) ** 0.5 - 0.05
+    colours = np.where(light, "#000", "#fff")
+    cells = [
+        f'<span style="color:{colour}">{words}</span>' if words else ""
+        for colour, words in zip(colours, np.ravel(text).tolist(), strict=True)
+    ]
+    return np.array(cells).reshape(np.shape(text))
 
 
 # ---- lines ----
