@@ -16,6 +16,7 @@ from jnn.figures.style import (
     magnitudes,
     numbers,
     on_axis,
+    typeset,
     vector,
 )
 
@@ -25,6 +26,8 @@ def curves(
     predictions: Mapping[str, Data],
     *,
     data: tuple[Data, Data] | None = None,
+    measured: Mapping[str, tuple[Data, Data]] | None = None,
+    reference: Mapping[str, Data] | None = None,
     title: str = "Predictions and data",
     x_title: str = "x",
     y_title: str = "y",
@@ -35,8 +38,10 @@ def curves(
       x: (n,) or (n, 1), in any order.
       predictions: a name and (n,) or (n, 1) values for each line; up to six lines get distinct
         colours, more get the steps of one scale from dark to light, so give a family (depths,
-        widths) in its order.
+        widths) in its order. NaN leaves a gap, as a jump needs one.
       data: (x, y) of the points, each (m,) or (m, 1); None draws none.
+      measured: (x, y) of points that belong to the line of the same name, in its colour.
+      reference: a name and (n,) or (n, 1) values to compare with: dashed lines in grey.
       title: above the picture.
       x_title: below the horizontal axis.
       y_title: beside the vertical axis.
@@ -52,10 +57,24 @@ def curves(
     figure = empty(title, x_title, y_title)
     if data is not None:
         add_points(figure, data)
-    styles = line_styles(len(predictions))
-    for (name, values), style in zip(predictions.items(), styles, strict=True):
+    for name, values in (reference or {}).items():
+        y = vector(f"the reference {name!r}", values, x.size)
+        line = faint_line("dash")
+        figure.add_scatter(x=x[order], y=y[order], name=typeset(name), mode="lines", line=line)
+    if unknown := [name for name in measured or {} if name not in predictions]:
+        raise ValueError(f"measured has {unknown}; expected names of lines, {[*predictions]}")
+    for (name, values), style in zip(
+        predictions.items(), line_styles(len(predictions)), strict=True
+    ):
         y = vector(f"the prediction {name!r}", values, x.size)
-        figure.add_scatter(x=x[order], y=y[order], name=name, mode="lines", line=style)
+        label = {"name": typeset(name), "legendgroup": name}
+        if measured is not None and name in measured:
+            marker = {"color": style["color"], "size": 9, "opacity": 0.6}
+            pair = _pair(f"measured[{name!r}]", measured[name])
+            figure.add_scatter(
+                x=pair[0], y=pair[1], mode="markers", marker=marker, showlegend=False, **label
+            )
+        figure.add_scatter(x=x[order], y=y[order], mode="lines", line=style, **label)
     return figure.update_layout(showlegend=True)
 
 
@@ -92,7 +111,7 @@ def residuals(
         left = vector(f"the residual {name!r}", values, x.size)
         y = on_axis(np.abs(left), log=True) if log else left
         marker = {"color": style["color"], "size": 8 if x.size <= 100 else 5}
-        figure.add_scatter(x=x, y=y, name=name, mode="markers", marker=marker)
+        figure.add_scatter(x=x, y=y, name=typeset(name), mode="markers", marker=marker)
     if log:
         magnitudes(figure, log_y=True)
     else:
@@ -191,9 +210,14 @@ def _frames(
 
 def add_points(figure: go.Figure, data: tuple[Data, Data]) -> None:
     """Measurements, as points in grey."""
-    if len(data) != 2:
-        raise ValueError(f"data must be a pair (x, y), got {len(data)} entries")
-    x = vector("data[0]", data[0])
-    y = vector("data[1]", data[1], x.size)
+    x, y = _pair("data", data)
     marker = {"color": FAINT, "size": 7, "opacity": 0.45}
     figure.add_scatter(x=x, y=y, name="data", mode="markers", marker=marker)
+
+
+def _pair(name: str, pair: tuple[Data, Data]) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y) of points, as many of the one as of the other."""
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be a pair (x, y), got {len(pair)} entries")
+    x = vector(f"{name}[0]", pair[0])
+    return x, vector(f"{name}[1]", pair[1], x.size)

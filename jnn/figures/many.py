@@ -21,6 +21,7 @@ from jnn.figures.style import (
     numbers,
     on_axis,
     readable,
+    typeset,
     vector,
 )
 
@@ -70,7 +71,7 @@ def fan(
             area = band(x, low, high, style["color"], opacity, share)
             figure.add_trace(area.update(legendrank=1001, showlegend=len(history) == 1))
         median = on_axis(quantiles(members, [0.5])[0], log_y)
-        medians.append(go.Scatter(x=x, y=median, name=name, mode="lines", line=style))
+        medians.append(go.Scatter(x=x, y=median, name=typeset(name), mode="lines", line=style))
     magnitudes(figure.add_traces(medians), log_y)
     if len(history) > 1:  # what the bands are, once for all
         (share, (_, _, opacity)), *_ = bands

@@ -1,4 +1,4 @@
-"""Measurements as points, with a band where networks are many, and predictions as lines over them."""
+"""Measurements as points, with a band where networks are many; predictions as lines over them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from jnn.checks import Data
 from jnn.figures.spread import band, quantiles
-from jnn.figures.style import INK, line_styles, numbers, vector
+from jnn.figures.style import INK, line_styles, numbers, typeset, vector
 
 
 def rows_of(name: str, values: Data, length: int | None = None) -> np.ndarray:
@@ -44,7 +44,12 @@ def measured_and_predicted(
             bands.append(area.update(legendrank=1001, showlegend=not bands))
         marker = _marker(colours[name], median.size, ring=rings and i > 0, under=name in lines)
         pair = name in lines and len(rows) > 1
-        label = {"name": name, "legendgroup": name, "showlegend": not pair, "legendrank": i + 1}
+        label = {
+            "name": typeset(name),
+            "legendgroup": name,
+            "showlegend": not pair,
+            "legendrank": i + 1,
+        }
         points.append(
             go.Scatter(x=at, y=median, mode="markers", marker=marker, cliponaxis=False, **label)
         )
@@ -56,7 +61,10 @@ def measured_and_predicted(
         at = np.arange(1, y.size + 1) if x is None else x
         alone = len(rows) == 1 and (name in rows or name == "predicted")
         line = {"color": INK if len(rows) == 1 else colours.get(name, INK), "width": 2.5}
-        label = {"name": "predicted" if alone else name, "showlegend": alone or name not in rows}
+        label = {
+            "name": "predicted" if alone else typeset(name),
+            "showlegend": alone or name not in rows,
+        }
         over.append(go.Scatter(x=at, y=y, mode="lines", line=line, legendgroup=name, **label))
     return [*bands, *points[::-1], *over, *entries]
 

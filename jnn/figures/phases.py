@@ -18,6 +18,7 @@ from jnn.figures.style import (
     layout,
     numbers,
     span,
+    typeset,
     vector,
 )
 
@@ -64,7 +65,9 @@ def phase_diagram(
     for (name, point), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
         x, y = (checks.number(f"a variance of {name!r}", value, least=0) for value in point)
         marker = {"size": 15, "color": colour, "line": {"color": "white", "width": 2}}
-        figure.add_scatter(x=[x], y=[y], name=name, mode="markers", marker=marker, cliponaxis=False)
+        figure.add_scatter(
+            x=[x], y=[y], name=typeset(name), mode="markers", marker=marker, cliponaxis=False
+        )
     figure.update_xaxes(**span(SIGMA_W2, w)).update_yaxes(**span(SIGMA_B2, b))
     return figure.update_layout(
         showlegend=True,
@@ -115,7 +118,7 @@ def trainability(
         colorscale=SEQUENTIAL,
         zmin=0,
         zmax=1,
-        hovertemplate="σ_w² %{x:.2f}, %{y} layers: %{z:.2f}<extra></extra>",
+        hovertemplate=typeset("σ_w² %{x:.2f}, %{y} layers: %{z:.2f}<extra></extra>"),
         colorbar=colour_bar("accuracy"),
     )
     figure = go.Figure(heat, layout=layout(title, 960, 640))
@@ -144,7 +147,9 @@ def _phases(w: np.ndarray, b: np.ndarray, chi_1: np.ndarray) -> go.Heatmap:
         zmin=-1,
         zmax=1,
         zsmooth="best",
-        hovertemplate="σ_w² %{x:.3g}, σ_b² %{y:.3g}: χ₁ = %{customdata:.4g}<extra></extra>",
+        hovertemplate=typeset(
+            "σ_w² %{x:.3g}, σ_b² %{y:.3g}: χ₁ = %{customdata:.4g}<extra></extra>"
+        ),
         colorbar=colour_bar("ln χ₁"),
     )
 

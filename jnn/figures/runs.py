@@ -17,6 +17,7 @@ from jnn.figures.style import (
     line_styles,
     magnitudes,
     on_axis,
+    typeset,
     vector,
 )
 
@@ -66,7 +67,7 @@ def losses(
         figure.add_scatter(
             x=np.arange(1, loss.size + 1),
             y=on_axis(loss, log_y),
-            name=names[name],
+            name=typeset(names[name]),
             mode="lines" if loss.size > 1 else "markers",
             line=style,
         )
@@ -110,7 +111,7 @@ def convergence(
             figure.add_scatter(
                 x=x,
                 y=on_axis(loss, log=True),
-                name=name,
+                name=typeset(name),
                 mode="lines",
                 line=style,
                 legendgroup=name,

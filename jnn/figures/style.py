@@ -1,5 +1,6 @@
 """The house style of all pictures, and how arrays of any kind become what plotly draws."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,15 @@ def line_styles(count: int) -> list[dict[str, Any]]:
 def faint_line(dash: str) -> dict[str, Any]:
     """A level to compare with: "dash" of numbers measured, "dot" of limits of the machine."""
     return {"color": FAINT, "width": 2.5, "dash": dash}
+
+
+def typeset(name: str) -> str:
+    """A name for a legend, its σ_w² and σ_b² as on the axes.
+
+    >>> typeset("σ_w² = 1.5")
+    'σ<sub>w</sub>² = 1.5'
+    """
+    return re.sub("σ_([wb])²", r"σ<sub>\1</sub>²", str(name))
 
 
 # ---- axes ----

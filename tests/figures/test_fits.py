@@ -52,6 +52,18 @@ def test_residuals_by_their_powers_of_ten():
     assert not figure.layout.shapes
 
 
+def test_measurements_are_points_in_the_colour_of_their_line_and_references_dashed():
+    figure = figures.curves(
+        X, {"σ_w² = 1": X, "b": -X}, measured={"b": ([1.0], [-1.0])}, reference={"stays": X}
+    )
+    reference, first, points, line = figure.data
+    assert (reference.mode, reference.line.dash) == ("lines", "dash")
+    assert (points.mode, points.showlegend) == ("markers", False)
+    assert points.marker.color == line.line.color != first.line.color
+    assert points.legendgroup == line.legendgroup
+    assert first.name == "σ<sub>w</sub>² = 1"  # as the axes have it
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_training_opens_on_the_last_fit_with_the_first_beside_it(named):
     rows, epochs = np.stack([0 * X, X, 2 * X]), [0, 5, 1000]
@@ -88,6 +100,9 @@ def test_training_opens_on_the_last_fit_with_the_first_beside_it(named):
         ),
         (lambda: figures.training(X, [[1.0, 2.0]]), r"predictions have shape \(1, 2\); expected"),
         (lambda: figures.training(X, {3: X[:2]}), r"the prediction of epoch 3 has shape \(2,\)"),
+        (lambda: figures.curves(X, {"a": X}, measured={"b": (X, X)}), r"measured has \['b'\]"),
+        (lambda: figures.curves(X, {"a": X}, measured={"a": (X, X[1:])}), r"'a'\]\[1\] has shape"),
+        (lambda: figures.curves(X, {}, reference={"a": [1.0]}), "the reference 'a' has shape"),
         (lambda: figures.training(X, {}), "no predictions; expected one frame at least"),
         (lambda: figures.training(X, {1: X}, epochs=[1]), "epochs must not come as well"),
         (lambda: figures.training(X, [X, X], epochs=[1, 1]), "1 different ones for 2 frames"),
