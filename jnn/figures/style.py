@@ -87,8 +87,9 @@ def layout(title: str, width: int, height: int) -> dict[str, Any]:
 
 def colour_bar(title: str | None) -> dict[str, Any]:
     """The bar beside a heat map that says what its colours mean."""
-    # above it, for beside it plotly lays it over the numbers; with room for the topmost number
-    text = title if title is None else f"{title}<br>\u00a0"
+    # above it, for beside it plotly lays it over the numbers; a line of a blank letter (braille's,
+    # for plotly drops spaces) is the room that the topmost number needs
+    text = title if title is None else f"{title}<br>\u2800"
     return {
         "title": {"text": text, "side": "top"},
         "outlinewidth": 0,
