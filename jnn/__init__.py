@@ -78,4 +78,4 @@ from jnn.triangular import (
     solve_states as solve_states,
 )
 
-__version__ = _version("jnn")
+__version__ = _version("jnn-jax")

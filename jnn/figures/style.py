@@ -1,6 +1,7 @@
 """The house style of all pictures, and how arrays of any kind become what plotly draws."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ _AXIS = {
     "gridcolor": GRID,
     "zeroline": False,
     "automargin": True,
+    "autotickangles": [0, 90],
     "title": {"standoff": 12},
 }
 TEMPLATE = go.layout.Template(
@@ -76,13 +78,30 @@ def empty(title: str, x_title: str, y_title: str) -> go.Figure:
 
 
 def layout(title: str, width: int, height: int) -> dict[str, Any]:
-    """The layout of a picture of any size."""
+    """The layout of a picture that fills its column.
+
+    Jupyter gives it the height; a page, the book and a static picture the aspect ratio, from
+    `size`.
+    """
     return {
         "template": TEMPLATE,
         "title": {"text": title},
-        "width": width,
+        "autosize": True,
         "height": height,
+        "meta": {"width": width},
     }
+
+
+def size(drawn: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of a figure as a static picture.
+
+    Args:
+      drawn: the figure as a dictionary; any plotly figure, which may have a width of its own.
+    """
+    shown = drawn["layout"]
+    meta = shown.get("meta")
+    width = meta.get("width") if isinstance(meta, Mapping) else None
+    return shown.get("width") or width or 960, shown.get("height") or 600
 
 
 def colour_bar(title: str | None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def classification_report(
         from sklearn import metrics as reference
     except ImportError as error:
         raise ImportError(
-            'classification_report needs scikit-learn: pip install "jnn[sklearn]"'
+            "classification_report needs scikit-learn: pip install scikit-learn"
         ) from error
     threshold = checks.number("threshold", threshold)
     y, p, names = _paired(*_arrays(targets, predictions), labels, threshold)

@@ -20,7 +20,7 @@ try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "jnn.sklearn needs scikit-learn, the extra jnn[sklearn]: in a checkout of jnn, "
+        "jnn.sklearn needs scikit-learn, the extra [sklearn]: in a checkout of jnn, "
         'pip install ".[sklearn]"; or pip install scikit-learn'
     ) from error
 

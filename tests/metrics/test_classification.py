@@ -255,7 +255,7 @@ def test_a_threshold_is_a_number(as_a_user):
 
 def test_without_scikit_learn_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r'needs scikit-learn: pip install "jnn\[sklearn\]"'):
+    with pytest.raises(ImportError, match=r"needs scikit-learn: pip install scikit-learn"):
         classification_report([0], [0])
 
 
