@@ -153,10 +153,11 @@ def _mark(
         best = checks.integer("best_epoch", best_epoch, 0, monitored.size, meaning=of_run)
         marks += [(best, f"best: epoch {best}", "circle-open", 16)] if best else []
     if stopped not in (None, "epochs"):
-        marks.append((monitored.size, f"stopped: {stopped}", "x", 10))
+        marks.append((monitored.size, f"stopped: {stopped}", "x-thin", 10))
     for epoch, name, symbol, size in marks:
         y = on_axis(monitored[epoch - 1 : epoch], log_y)
-        marker = {"color": INK, "size": size, "symbol": symbol, "line": {"width": 2.5}}
+        line = {"width": 3, "color": INK}
+        marker = {"color": INK, "size": size, "symbol": symbol, "line": line}
         figure.add_scatter(
             x=[epoch], y=y, name=name, mode="markers", marker=marker, cliponaxis=False
         )
