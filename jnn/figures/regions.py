@@ -29,8 +29,8 @@ def decision_boundary(
 
     Args:
       predict: from rows (m, 2), float32, to classes (m,) or to probabilities (m, K), whose columns
-        stand for the classes in the order of their names, such as `lambda x:
-        jnn.probabilities(params, x)`.
+        stand for the classes in the order of their names, such as
+        `lambda x: jnn.probabilities(params, x)`.
       x: (n, 2) points.
       labels: (n,) classes, numbers or words; six different ones at most.
       points: of the grid that `predict` is asked at, along each axis.
