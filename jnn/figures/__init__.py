@@ -15,15 +15,21 @@ from jnn.figures.export import (
     png_hint as png_hint,
     save as save,
 )
-from jnn.figures.fits import curves as curves
+from jnn.figures.fits import (
+    curves as curves,
+    residuals as residuals,
+    training as training,
+)
 from jnn.figures.jacobians import (
     jacobian_spectrum as jacobian_spectrum,
     sensitivity as sensitivity,
 )
 from jnn.figures.many import ensemble as ensemble, fan as fan, heat_map as heat_map
 from jnn.figures.matrices import confusion_matrix as confusion_matrix, matrix as matrix
+from jnn.figures.networks import hidden_units as hidden_units, network as network
 from jnn.figures.phases import (
     phase_diagram as phase_diagram,
     trainability as trainability,
 )
+from jnn.figures.regions import decision_boundary as decision_boundary
 from jnn.figures.runs import convergence as convergence, losses as losses

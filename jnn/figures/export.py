@@ -1,4 +1,4 @@
-"""Figures as files: a self-contained page that opens offline and, where Chrome is found, a PNG.
+"""Figures as files: pages that open offline, and where Chrome is found PNG, SVG and PDF.
 
 kaleido draws a PNG with a headless Chrome. Its start takes seconds, each picture then a fraction of
 one, so one Chrome serves all pictures of a process, from the first that is saved to the exit. It
@@ -8,9 +8,9 @@ Chrome fails to start.
 
 import asyncio
 import atexit
-import html
 import os
 import sys
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
@@ -23,66 +23,92 @@ from kaleido.errors import ChromeNotFoundError
 
 from jnn import callers, checks
 from jnn.checks import Real
+from jnn.figures import pages
+from jnn.figures.style import size
 from jnn.files.atomic import write_atomically
 
 _START_SECONDS = 60  # after which Chrome counts as broken
 _PICTURE_SECONDS = 60
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>body {{ margin: 2rem; display: flex; justify-content: center; }}</style>
-</head>
-<body>
-{figure}
-</body>
-</html>
-"""
+_FORMATS = (".html", ".png", ".svg", ".pdf")
 
 
 def save(
-    figure: go.Figure, path: str | os.PathLike[str], *, png: bool = True, scale: Real = 2.0
+    figure: go.Figure,
+    path: str | os.PathLike[str],
+    *,
+    png: bool = True,
+    scale: Real = 2.0,
+    shared_js: bool = False,
 ) -> list[Path]:
-    """Write `path.html` with plotly.js inside and, where Chrome is found, `path.png`.
+    """Write a figure as its suffix says: a page that opens offline, or a PNG, SVG or PDF by Chrome.
 
-    The page opens offline. A file is written whole or not at all: a reader never sees half of one,
-    and a failure leaves what stood there. Without Chrome the page is written alone; `png_hint()` is
-    the sentence that tells how to get the pictures. Returns the paths that were written.
+    Without suffix it is the page and, where Chrome is found, the PNG; without Chrome the page is
+    written alone, and `png_hint()` is the sentence that tells how to get the pictures. In a page a
+    figure is as wide as the window, and light or dark as the reader's screen. A file is written
+    whole or not at all: a reader never sees half of one, and a failure leaves what stood there.
+    Returns the paths that were written.
 
     Args:
       figure: from this module, or any plotly figure.
-      path: without suffix (".html" or ".png" is dropped); its directory is made where it is
-        missing.
-      png: False leaves the picture out even where Chrome is found.
-      scale: pixels of the picture for each pixel of the page; 2 is sharp on a slide.
+      path: with suffix ".html", ".png", ".svg" or ".pdf", or without (what begins with a digit, as
+        in "rate_0.5", is none); its directory is made where it is missing.
+      png: False leaves the PNG out where the path has no suffix.
+      scale: pixels of a PNG for each pixel of the page; 2 is sharp on a slide.
+      shared_js: the pages of a folder share one plotly.js, of 4.7 MB, beside them, named with its
+        version; False writes it into the page, which is then one file.
     Raises:
+      ValueError: another suffix.
+      RuntimeError: a picture was asked for by its suffix, and Chrome was not found or failed.
       OSError: the directory cannot be made or written to; the message names it and the reason.
     Warns:
-      RuntimeWarning: Chrome was found but failed; the page is written all the same.
+      RuntimeWarning: without suffix, where Chrome was found but failed; the page is written all the
+        same.
 
     >>> import jnn.figures, tempfile
     >>> figure = jnn.figures.matrix(np.eye(2))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in save(figure, f"{folder}/identity", png=False)]
+    ...     [path.name for path in save(figure, f"{folder}/identity.html")]
     ['identity.html']
     """
     scale = checks.number("scale", scale, above=0, most=100, meaning="pixels for each pixel")
-    png = checks.flag("png", png)
+    png, shared_js = checks.flag("png", png), checks.flag("shared_js", shared_js)
     path = Path(path)
-    if path.suffix in {".html", ".png"}:
-        path = path.with_suffix("")
+    suffix = _suffix(path)
     make_directory(path.parent)
-    div = figure.to_html(
-        full_html=False, include_plotlyjs=True, include_mathjax=False, config={"displaylogo": False}
-    )
-    page = _PAGE.format(title=html.escape(figure.layout.title.text or path.name), figure=div)
-    written = [_write(path.with_name(path.name + ".html"), page.encode())]
-    if png and (picture := _picture(figure, scale)) is not None:
-        written.append(_write(path.with_name(path.name + ".png"), picture))
+    if suffix in _FORMATS[1:]:
+        try:
+            return [_write(path, picture(figure.to_dict(), suffix[1:], scale))]
+        except ChromeNotFoundError as error:
+            raise RuntimeError(f"cannot draw {path.name}. {png_hint()}") from error
+    name = path.name.removesuffix(".html")
+    plotly = None
+    if shared_js:
+        plotly, program = pages.plotly_file()
+        if not (path.parent / plotly).exists():
+            _write(path.parent / plotly, program.encode())
+    page = pages.page(figure, name, plotly)
+    written = [_write(path.with_name(name + ".html"), page.encode())]
+    if png and not suffix and (drawn := _picture_if_possible(figure, scale)) is not None:
+        written.append(_write(path.with_name(name + ".png"), drawn))
     return written
+
+
+def _suffix(path: Path) -> str:
+    """What of the name says the format; a number is no format."""
+    suffix = path.suffix.lower()
+    if not suffix[1:2].isalpha():
+        return ""
+    if suffix not in _FORMATS:
+        raise ValueError(
+            f"cannot write a figure as {path.suffix!r} (path {str(path)!r}): give {_either()}, or "
+            "no suffix for a page and a PNG"
+        )
+    return suffix
+
+
+def _either() -> str:
+    return ", ".join(_FORMATS[:-1]) + f" or {_FORMATS[-1]}"
 
 
 def make_directory(path: str | os.PathLike[str]) -> Path:
@@ -130,25 +156,37 @@ def _write(path: Path, content: bytes) -> Path:
     return path
 
 
-def _picture(figure: go.Figure, scale: float) -> bytes | None:
-    """The figure as a PNG, or None without a Chrome that works."""
-    layout = figure.layout
-    options: Any = {
-        "format": "png",
-        "width": layout.width or 960,
-        "height": layout.height or 600,
-        "scale": scale,
-    }
+def picture(drawn: Mapping[str, Any], kind: str, scale: float = 1) -> bytes:
+    """A figure, as a dictionary, as "png", "svg" or "pdf".
+
+    Raises:
+      ChromeNotFoundError: there is no Chrome.
+      RuntimeError: Chrome was found but failed.
+    """
+    width, height = size(drawn)
+    options = {"format": kind, "width": width, "height": height, "scale": scale}
     try:
-        return _chrome().draw(figure.to_dict(), options)
+        return _chrome().draw(drawn, options)
     except ChromeNotFoundError:
-        return None
-    # whatever goes wrong in a browser: the page stands, and training is done
-    except Exception as error:  # noqa: BLE001
+        raise
+    # whatever goes wrong in a browser
+    except Exception as error:
         reason = type(error).__name__
         if error.args:
             reason += f": {error.args[0]}"
-        callers.warn(f"Chrome was found but failed to draw the PNG ({reason})")
+        raise RuntimeError(
+            f"Chrome was found but failed to draw the {kind.upper()} ({reason})"
+        ) from error
+
+
+def _picture_if_possible(figure: go.Figure, scale: float) -> bytes | None:
+    """The figure as a PNG, or None without a Chrome that works: the page stands without it."""
+    try:
+        return picture(figure.to_dict(), "png", scale)
+    except ChromeNotFoundError:
+        return None
+    except RuntimeError as error:
+        callers.warn(str(error))
         return None
 
 

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from jnn import checks
 from jnn.checks import Data
-from jnn.figures.style import INK, colour_bar, empty, layout, numbers, vector
+from jnn.figures.style import INK, SEQUENTIAL, colour_bar, empty, layout, numbers, vector
 
 
 def jacobian_spectrum(
@@ -86,7 +86,7 @@ def sensitivity(
         x=names,
         y=names,
         z=np.where(np.isfinite(M), M, np.nan) / np.log(10),
-        colorscale="Viridis",
+        colorscale=SEQUENTIAL,
         hoverongaps=False,
         hovertemplate="layer %{y} to layer %{x}: 10^%{z:.2f}<extra></extra>",
         colorbar=colour_bar("log₁₀ ‖∂xᵢ/∂xⱼ‖"),

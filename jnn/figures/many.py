@@ -1,6 +1,6 @@
 """Pictures of many networks: losses and their spread, medians by two columns, an ensemble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,11 @@ import plotly.graph_objects as go
 
 from jnn.checks import Data, Thing
 from jnn.figures.fits import add_points
+from jnn.figures.spread import band, quantiles
 from jnn.figures.style import (
     COLOURS,
     FAINT,
+    SEQUENTIAL,
     colour_bar,
     empty,
     layout,
@@ -18,6 +20,8 @@ from jnn.figures.style import (
     magnitudes,
     numbers,
     on_axis,
+    readable,
+    typeset,
     vector,
 )
 
@@ -63,16 +67,16 @@ def fan(
         members = _carried_on(name, values)
         x = np.arange(1, members.shape[1] + 1)
         for share, (least, greatest, opacity) in bands:
-            low, high = (on_axis(a, log_y) for a in _quantiles(members, [least, greatest]))
-            area = _band(x, low, high, style["color"], opacity, share)
+            low, high = (on_axis(a, log_y) for a in quantiles(members, [least, greatest]))
+            area = band(x, low, high, style["color"], opacity, share)
             figure.add_trace(area.update(legendrank=1001, showlegend=len(history) == 1))
-        median = on_axis(_quantiles(members, [0.5])[0], log_y)
-        medians.append(go.Scatter(x=x, y=median, name=name, mode="lines", line=style))
+        median = on_axis(quantiles(members, [0.5])[0], log_y)
+        medians.append(go.Scatter(x=x, y=median, name=typeset(name), mode="lines", line=style))
     magnitudes(figure.add_traces(medians), log_y)
     if len(history) > 1:  # what the bands are, once for all
         (share, (_, _, opacity)), *_ = bands
         nothing = np.zeros(0)
-        area = _band(nothing, nothing, nothing, FAINT, opacity, share)
+        area = band(nothing, nothing, nothing, FAINT, opacity, share)
         figure.add_trace(area.update(legendrank=1001, x=[None], y=[None]))
     return figure.update_layout(showlegend=True)
 
@@ -157,7 +161,7 @@ def ensemble(
     order = np.argsort(x, kind="stable")
     x, mean, std = x[order], mean[order], std[order]
     figure = empty(title, x_title, y_title)
-    figure.add_trace(_band(x, mean - 2 * std, mean + 2 * std, COLOURS[0], _FAINT, "mean ± 2 std"))
+    figure.add_trace(band(x, mean - 2 * std, mean + 2 * std, COLOURS[0], _FAINT, "mean ± 2 std"))
     if data is not None:
         add_points(figure, data)
     line = line_styles(1)[0]
@@ -177,41 +181,6 @@ def _carried_on(name: str, values: Data) -> np.ndarray:
         )
     known = np.where(np.isnan(members), 0, np.arange(members.shape[1]))
     return np.take_along_axis(members, np.maximum.accumulate(known, axis=1), axis=1)
-
-
-def _quantiles(members: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """(levels, epochs) numbers of members, so that an infinite one spoils no other.
-
-    What is no number counts as the largest.
-    """
-    known = np.where(np.isnan(members), np.inf, members)
-    found = np.quantile(known, levels, axis=0, method="inverted_cdf")
-    return np.where(np.isinf(found), np.nan, found)
-
-
-def _band(
-    x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, opacity: float, name: str
-) -> go.Scatter:
-    """The area between two lines, where both can be shown."""
-    shown = ~np.isnan(low + high)
-    x, low, high = x[shown], low[shown], high[shown]
-    return go.Scatter(
-        x=np.r_[x, x[::-1]],
-        y=np.r_[low, high[::-1]],
-        name=name,
-        mode="lines",
-        line={"width": 0, "color": colour},
-        fill="toself",
-        fillcolor=_faint(colour, opacity),
-        hoverinfo="skip",
-    )
-
-
-def _faint(colour: str, opacity: float) -> str:
-    """A colour that others show through."""
-    if colour.startswith("#"):
-        colour = f"rgb{tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))}"
-    return f"rgba{colour[3:-1]}, {opacity})"
 
 
 # ---- cells ----
@@ -253,11 +222,14 @@ def _cells(medians: np.ndarray, value: str, log: bool) -> go.Heatmap:
         customdata=medians,
         hovertemplate="%{hovertext}: %{customdata:.4g}<extra></extra>",
         hoverongaps=False,
-        colorscale="Viridis",
+        colorscale=SEQUENTIAL,
         colorbar=colour_bar(_words(f"log₁₀ {value}" if log else value)),
     )
     if max(medians.shape) <= _WRITTEN_UP_TO:
-        text = [["" if np.isnan(m) else f"{m:.3g}" for m in row] for row in medians]
+        text = np.array([["" if np.isnan(m) else f"{m:.3g}" for m in row] for row in medians])
+        z = np.asarray(heat.z)
+        low, high = (np.nanmin(z), np.nanmax(z)) if np.isfinite(z).any() else (0.0, 0.0)
+        text = readable(text, (z - low) / ((high - low) or 1))
         heat.update(text=text, texttemplate="%{text}", textfont={"size": 14}, xgap=3, ygap=3)
     return heat
 

@@ -8,12 +8,17 @@ import plotly.graph_objects as go
 
 from jnn import checks
 from jnn.checks import Data
-from jnn.figures.style import FAINT, INK, colour_bar, layout, numbers
+from jnn.figures.style import (
+    DIVERGING,
+    FAINT,
+    INK,
+    SEQUENTIAL,
+    colour_bar,
+    layout,
+    numbers,
+    readable,
+)
 
-# Blue above zero, red below. The middle is grey, not white: a small entry must not look like a
-# blank, exact zero.
-_DIVERGING = [[0.0, "#d6604d"], [0.5, "#e6e6e6"], [1.0, "#4393c3"]]
-_SHARES = [[0.0, "#e6e6e6"], [1.0, "#4393c3"]]  # even the darkest is light enough for INK
 _VALUES_UP_TO = 10  # rows or columns with which a matrix has its values written in its cells
 
 
@@ -53,7 +58,9 @@ def matrix(
     return figure.update_layout(margin={"l": 40, "r": 20, "t": 110, "b": 30})
 
 
-def confusion_matrix(confusion: Data, labels: Data = None, title: str | None = None) -> go.Figure:
+def confusion_matrix(
+    confusion: Data, labels: Data = None, title: str = "Confusion matrix"
+) -> go.Figure:
     """How often each true class, a row, was taken for which, coloured by the share of its row.
 
     Args:
@@ -71,11 +78,14 @@ def confusion_matrix(confusion: Data, labels: Data = None, title: str | None = N
         raise ValueError(f"confusion has shape {M.shape}; expected (K, K) for {len(names)} labels")
     if wrong := np.count_nonzero(~(np.isfinite(M) & (M >= 0))):
         raise ValueError(f"confusion holds {wrong} counts that are negative or not finite")
-    figure = matrix(M, title=title or "", labels=names).update_yaxes(title_text="true class")
-    figure.update_traces(z=M / np.where(M.any(1), M.sum(1), np.nan)[:, None], zmin=0, zmax=1)
-    figure.update_traces(text=np.char.mod("%.10g", M), colorbar_title_text="share of the row")
-    figure.update_traces(hovertext=[[f"true {i}, predicted {j}" for j in names] for i in names])
-    figure.update_traces(colorscale=_SHARES, hovertemplate="%{hovertext}: %{text}<extra></extra>")
+    figure = matrix(M, title=title, labels=names).update_yaxes(title_text="true class")
+    shares = M / np.where(M.any(1), M.sum(1), np.nan)[:, None]
+    figure.update_traces(z=shares, zmin=0, zmax=1, colorscale=SEQUENTIAL)
+    figure.update_traces(colorbar=colour_bar("share of the row"))
+    counts = np.char.mod("%.10g", M)
+    figure.update_traces(text=readable(counts, shares))
+    hover = [[f"true {i}, predicted {j}: " for j in names] for i in names]
+    figure.update_traces(hovertext=np.char.add(hover, counts), hoverinfo="text", hovertemplate=None)
     figure.update_xaxes(title_text="predicted class", side="bottom")
     return figure.update_layout(margin={"t": 60, "b": 60})
 
@@ -110,16 +120,22 @@ def _heat(M: np.ndarray, log: bool) -> go.Heatmap:
         hoverongaps=False,
         xgap=0,
         ygap=0,
-        textfont={"size": 22 if max(rows, columns) <= 6 else 14, "color": None if log else INK},
+        textfont={"size": 22 if max(rows, columns) <= 6 else 14, "color": INK},
         colorbar=colour_bar("log₁₀ |entry|" if log else None),
     )
-    if max(rows, columns) <= _VALUES_UP_TO:
-        text = np.array([[_short(value) for value in row] for row in M])
-        heat.update(text=text, texttemplate="%{text}", xgap=3, ygap=3)
+    few = max(rows, columns) <= _VALUES_UP_TO
+    text = np.array([[_short(value) for value in row] for row in M]) if few else np.empty(0)
     if log:
-        return heat.update(colorscale="Viridis_r")
-    largest = float(np.max(np.abs(M))) or 1.0
-    return heat.update(colorscale=_DIVERGING, zmin=-largest, zmax=largest)
+        z = np.asarray(heat.z)
+        low, high = (np.nanmin(z), np.nanmax(z)) if M.any() else (0.0, 0.0)
+        text = readable(text, (z - low) / ((high - low) or 1)) if few else text
+        heat.update(colorscale=SEQUENTIAL, zmin=low, zmax=high)
+    else:
+        largest = float(np.max(np.abs(M))) or 1.0
+        heat.update(colorscale=DIVERGING, zmin=-largest, zmax=largest)
+    if few:
+        heat.update(text=text, texttemplate="%{text}", xgap=3, ygap=3)
+    return heat
 
 
 def _label_axes(figure: go.Figure, shape: tuple[int, ...], labels: Sequence[str] | None) -> None:
@@ -136,5 +152,10 @@ def _label_axes(figure: go.Figure, shape: tuple[int, ...], labels: Sequence[str]
 
 
 def _short(value: float) -> str:
-    """Three significant digits with a typographic minus; an exact zero is blank."""
-    return f"{value:.3g}".replace("-", "−") if value else ""
+    """Three significant digits, or two and a power of ten; an exact zero is blank."""
+    if value and not 1e-3 <= abs(value) < 1e4:
+        digits, power = f"{value:.1e}".split("e")
+        text = f"{digits.removesuffix('.0')}e{int(power)}"
+    else:
+        text = f"{value:.3g}" if value else ""
+    return text.replace("-", "−")

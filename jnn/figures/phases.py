@@ -9,18 +9,18 @@ from jnn import checks
 from jnn.checks import Data, Real
 from jnn.figures.style import (
     COLOURS,
+    DIVERGING,
     INK,
+    SEQUENTIAL,
     SIGMA_B2,
     SIGMA_W2,
     colour_bar,
     layout,
     numbers,
     span,
+    typeset,
     vector,
 )
-
-# ordered is cold, chaotic is hot
-_DIVERGING = [[0.0, "#4393c3"], [0.5, "#f4f4f4"], [1.0, "#d6604d"]]
 
 
 def phase_diagram(
@@ -65,7 +65,9 @@ def phase_diagram(
     for (name, point), colour in zip((points or {}).items(), 20 * COLOURS[1:], strict=False):
         x, y = (checks.number(f"a variance of {name!r}", value, least=0) for value in point)
         marker = {"size": 15, "color": colour, "line": {"color": "white", "width": 2}}
-        figure.add_scatter(x=[x], y=[y], name=name, mode="markers", marker=marker, cliponaxis=False)
+        figure.add_scatter(
+            x=[x], y=[y], name=typeset(name), mode="markers", marker=marker, cliponaxis=False
+        )
     figure.update_xaxes(**span(SIGMA_W2, w)).update_yaxes(**span(SIGMA_B2, b))
     return figure.update_layout(
         showlegend=True,
@@ -99,7 +101,7 @@ def trainability(
 
     >>> w, depths, accuracy = [1.0, 2.0], [10, 20], [[0.9, 1.0], [0.1, 0.8]]
     >>> [trace.name for trace in trainability(w, depths, accuracy, limit=(w, [12.0, 40.0])).data]
-    ['accuracy', '6 ξ<sub>c</sub>']
+    ['accuracy', '6 ξ<sub>c</sub>', '6 ξ<sub>c</sub>']
     """
     w = vector("sigma_w2", sigma_w2)
     depth = vector("depths", depths)
@@ -113,10 +115,10 @@ def trainability(
         y=depth,
         z=z,
         name="accuracy",
-        colorscale="Viridis",
+        colorscale=SEQUENTIAL,
         zmin=0,
         zmax=1,
-        hovertemplate="σ_w² %{x:.2f}, %{y} layers: %{z:.2f}<extra></extra>",
+        hovertemplate=typeset("σ_w² %{x:.2f}, %{y} layers: %{z:.2f}<extra></extra>"),
         colorbar=colour_bar("accuracy"),
     )
     figure = go.Figure(heat, layout=layout(title, 960, 640))
@@ -124,10 +126,13 @@ def trainability(
         x = vector("the limit's σ_w²", limit[0])
         y = vector("the limit's depths", limit[1], x.size)
         y = np.where(y <= 1.3 * depth.max(), y, np.nan)
-        line = {"color": "white", "width": 4}
-        figure.add_scatter(x=x, y=y, name=limit_name, mode="lines", line=line)
+        for colour, width in (("white", 8), (INK, 4)):  # seen on light and on dark cells
+            line = {"color": colour, "width": width}
+            figure.add_scatter(
+                x=x, y=y, name=limit_name, mode="lines", line=line, showlegend=colour == INK
+            )
     figure.update_xaxes(**span(SIGMA_W2, w)).update_yaxes(**span("hidden layers", depth))
-    legend = {"x": 0.02, "y": 0.97, "bgcolor": "rgba(40, 40, 40, 0.6)", "font": {"color": "white"}}
+    legend = {"x": 0.02, "y": 0.97, "bgcolor": "rgba(255, 255, 255, 0.8)", "font": {"color": INK}}
     return figure.update_layout(showlegend=limit is not None, legend=legend)
 
 
@@ -138,11 +143,13 @@ def _phases(w: np.ndarray, b: np.ndarray, chi_1: np.ndarray) -> go.Heatmap:
         z=np.clip(np.log(chi_1), -1, 1),
         customdata=chi_1,
         name="χ₁",
-        colorscale=_DIVERGING,
+        colorscale=DIVERGING,
         zmin=-1,
         zmax=1,
         zsmooth="best",
-        hovertemplate="σ_w² %{x:.3g}, σ_b² %{y:.3g}: χ₁ = %{customdata:.4g}<extra></extra>",
+        hovertemplate=typeset(
+            "σ_w² %{x:.3g}, σ_b² %{y:.3g}: χ₁ = %{customdata:.4g}<extra></extra>"
+        ),
         colorbar=colour_bar("ln χ₁"),
     )
 

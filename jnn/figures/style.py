@@ -1,5 +1,7 @@
 """The house style of all pictures, and how arrays of any kind become what plotly draws."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,18 @@ from jnn.checks import Data
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 INK, FAINT, GRID = "#222222", "#8a8f94", "#e6e8ea"
 
+# Signed numbers, in every picture: red below zero, blue above. The middle is grey, not white: a
+# small entry must not look like a blank, exact zero. Both ends are light enough for INK.
+DIVERGING = [[0.0, "#e0705c"], [0.5, "#e6e6e6"], [1.0, "#4f9fd0"]]
+# Sizes, in every picture: the smaller the paler, so that what vanishes fades away, but never white.
+SEQUENTIAL = [
+    [0.0, "#dcefc0"],
+    [0.25, "#8fd3bb"],
+    [0.5, "#45b0c4"],
+    [0.75, "#2272b4"],
+    [1.0, "#0b1f58"],
+]
+
 # What stands beside the axes of the plane of variances.
 SIGMA_W2 = "σ<sub>w</sub>²  (weight variance × fan-in)"
 SIGMA_B2 = "σ<sub>b</sub>²  (bias variance)"
@@ -26,6 +40,7 @@ _AXIS = {
     "gridcolor": GRID,
     "zeroline": False,
     "automargin": True,
+    "autotickangles": [0, 90],
     "title": {"standoff": 12},
 }
 TEMPLATE = go.layout.Template(
@@ -63,23 +78,65 @@ def empty(title: str, x_title: str, y_title: str) -> go.Figure:
 
 
 def layout(title: str, width: int, height: int) -> dict[str, Any]:
-    """The layout of a picture of any size."""
+    """The layout of a picture that fills its column.
+
+    Jupyter gives it the height; a page, the book and a static picture the aspect ratio, from
+    `size`.
+    """
     return {
         "template": TEMPLATE,
         "title": {"text": title},
-        "width": width,
+        "autosize": True,
         "height": height,
+        "meta": {"width": width},
     }
+
+
+def size(drawn: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of a figure as a static picture.
+
+    Args:
+      drawn: the figure as a dictionary; any plotly figure, which may have a width of its own.
+    """
+    shown = drawn["layout"]
+    meta = shown.get("meta")
+    width = meta.get("width") if isinstance(meta, Mapping) else None
+    return shown.get("width") or width or 960, shown.get("height") or 600
 
 
 def colour_bar(title: str | None) -> dict[str, Any]:
     """The bar beside a heat map that says what its colours mean."""
+    # above it, for beside it plotly lays it over the numbers; a line of a blank letter (braille's,
+    # for plotly drops spaces) is the room that the topmost number needs
+    text = title if title is None else f"{title}<br>\u2800"
     return {
-        "title": {"text": title, "side": "right"},
+        "title": {"text": text, "side": "top"},
         "outlinewidth": 0,
         "thickness": 18,
         "len": 0.9,
     }
+
+
+def readable(text: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Texts for cells of SEQUENTIAL colours, black on the light ones and white on the dark.
+
+    Of the two, one has a contrast of 4.58 : 1 at least with any colour: they are as good as each
+    other where (L + 0.05)² = 1.05 · 0.05. [WCAG 2.2, relative luminance]
+
+    Args:
+      text: of any shape.
+      shares: of the same shape, places on the scale from 0 to 1; NaN where a cell is blank.
+    """
+    places = np.nan_to_num(shares).ravel().tolist()
+    rgb = np.array(sample_colorscale(SEQUENTIAL, places, colortype="tuple"))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ [0.2126, 0.7152, 0.0722] > (1.05 * 0.05) ** 0.5 - 0.05
+    colours = np.where(light, "#000", "#fff")
+    cells = [
+        f'<span style="color:{colour}">{words}</span>' if words else ""
+        for colour, words in zip(colours, np.ravel(text).tolist(), strict=True)
+    ]
+    return np.array(cells).reshape(np.shape(text))
 
 
 # ---- lines ----
@@ -100,6 +157,15 @@ def line_styles(count: int) -> list[dict[str, Any]]:
 def faint_line(dash: str) -> dict[str, Any]:
     """A level to compare with: "dash" of numbers measured, "dot" of limits of the machine."""
     return {"color": FAINT, "width": 2.5, "dash": dash}
+
+
+def typeset(name: str) -> str:
+    """A name for a legend, its σ_w² and σ_b² as on the axes.
+
+    >>> typeset("σ_w² = 1.5")
+    'σ<sub>w</sub>² = 1.5'
+    """
+    return re.sub("σ_([wb])²", r"σ<sub>\1</sub>²", str(name))
 
 
 # ---- axes ----

@@ -243,6 +243,7 @@ def pictures_of_fits(runs: Runs, depths: Sequence[int]) -> dict[str, go.Figure]:
             depths,
             errors,
             baseline=float(np.var(LINE.function(GRID))),
+            least=1e-4,  # one layer is exact
             title="How deep? The same target, more and more layers",
         ),
         "how_deep_fits": _curves(runs, LINE, depths, "How deep? What the networks have learnt"),

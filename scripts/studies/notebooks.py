@@ -1,7 +1,8 @@
 """The notebooks, executed anew: each text `notebooks/NAME.md` into its copy `NAME.ipynb`.
 
 Run by `scripts/notebooks` after a text was changed; the tests compare texts and copies. A name, or
-the number of a lecture, executes that lecture and its solutions alone.
+the number of a lecture, executes that lecture and its solutions alone. Every figure gets a static
+image, which Chrome draws; --pictures draws these anew and executes nothing.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from studies import directives, install, shared
+from studies import directives, install, pictures, shared
 
 with warnings.catch_warnings():
     # jupyter_client, nbformat and pyzmq announce their own deprecations; none of them is ours
@@ -33,11 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", type=chosen, metavar="NAME", help="01, 01_artificial_neural_networks, …"
     )
-    names = parser.parse_args(arguments).names
+    parser.add_argument("--pictures", action="store_true", help="only the images in the copies")
+    options = parser.parse_args(arguments)
     os.environ.pop("PLOTLY_RENDERER", None)
-    for path in [path for paths in names for path in paths] or NOTEBOOKS:
-        nbformat.write(executed(path), path.with_suffix(".ipynb"))
-        print(f"executed {path.relative_to(FOLDER)}")
+    for path in [path for paths in options.names for path in paths] or NOTEBOOKS:
+        copy = path.with_suffix(".ipynb")
+        nbformat.write(illustrated(copy) if options.pictures else executed(path), copy)
+        print(f"{'illustrated' if options.pictures else 'executed'} {path.relative_to(FOLDER)}")
     return 0
 
 
@@ -83,6 +86,14 @@ def executed(path: Path) -> Any:
     """
     notebook = run(rendered(path), path.parent)
     notebook.metadata["language_info"] = {"name": "python"}  # the kernel says its version
+    pictures.add(notebook)
+    return notebook
+
+
+def illustrated(copy: Path) -> Any:
+    """An executed notebook with its images drawn anew."""
+    notebook = nbformat.read(copy, 4)
+    pictures.add(notebook)
     return notebook
 
 

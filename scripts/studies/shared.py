@@ -141,7 +141,7 @@ def write_pictures(pictures: dict[str, Figure], folder: Path) -> None:
     print("\nPictures")
     png = True
     for name, figure in pictures.items():
-        written = figures.save(figure, folder / name, png=png)
+        written = figures.save(figure, folder / name, png=png, shared_js=True)
         png = len(written) > 1  # a Chrome that is missing or broken is not tried again
         for path in written:
             print(f"  {path}")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from jnn import figures
 from jnn.figures import export
@@ -44,16 +46,34 @@ def figure():
     return figures.matrix(np.eye(2), title="A <b> & I − L")
 
 
-@pytest.mark.parametrize("name", ["picture", "picture.png", "picture.html"])
+@pytest.mark.parametrize("name", ["picture", "picture.html"])
 def test_page_is_self_contained(tmp_path: Path, name):
     (written,) = figures.save(figure(), tmp_path / "deep" / "down" / name, png=False)
     assert written == tmp_path / "deep" / "down" / "picture.html"
     page = written.read_text()
-    assert "Plotly.newPlot" in page
+    assert 'class="jnn-figure"' in page
+    assert "Plotly.react" in page
     assert len(page) > 1_000_000  # plotly.js is inside
     assert "<script src" not in page  # and nothing is fetched
     assert "MathJax.js" not in page.rpartition("</script>")[2]
     assert "<title>A &lt;b&gt; &amp; I − L</title>" in page
+
+
+def test_pages_of_a_folder_share_one_plotly(tmp_path: Path):
+    for name in ("a", "b"):
+        (written,) = figures.save(figure(), tmp_path / f"{name}.html", shared_js=True)
+        assert written.stat().st_size < 50_000
+    (program,) = tmp_path.glob("*.js")
+    assert f'<script src="{program.name}">' in written.read_text()
+    assert get_plotlyjs_version() in program.name
+    assert program.read_text() == get_plotlyjs()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".PS", ".webp"])
+def test_another_suffix_is_refused(tmp_path: Path, suffix):
+    with pytest.raises(ValueError, match=rf"as '{suffix}'.*: give \.html, \.png, \.svg or \.pdf"):
+        figures.save(figure(), tmp_path / "deep" / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_point_in_the_name_is_no_suffix(tmp_path: Path):
@@ -68,6 +88,29 @@ def test_without_chrome_the_page_alone(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.html"]
     assert "\n" not in figures.png_hint()
     assert "Chrome" in figures.png_hint()
+
+
+@pytest.mark.usefixtures("no_chrome")
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_without_chrome_a_picture_that_was_asked_for_is_an_error(tmp_path: Path, suffix):
+    with pytest.raises(RuntimeError, match=r"cannot draw a\..*: install Chrome"):
+        figures.save(figure(), tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(chrome() is None, reason="needs Chrome")
+@pytest.mark.parametrize(("suffix", "start"), [(".png", PNG), (".svg", b"<svg"), (".pdf", b"%PDF")])
+def test_with_chrome_the_suffix_says_the_format(tmp_path: Path, suffix, start):
+    (written,) = figures.save(figure(), tmp_path / f"a{suffix}", scale=1.0)
+    assert written == tmp_path / f"a{suffix}"
+    assert written.read_bytes().startswith(start)
+    assert list(tmp_path.iterdir()) == [written]
+
+
+@pytest.mark.skipif(chrome() is None, reason="needs Chrome")
+def test_a_picture_has_the_size_of_its_figure(tmp_path: Path):
+    (written,) = figures.save(figure(), tmp_path / "a.png", scale=1.0)
+    assert struct.unpack(">II", written.read_bytes()[16:24]) == (760, 720)
 
 
 @pytest.mark.skipif(chrome() is None, reason="needs Chrome")

@@ -37,6 +37,52 @@ def test_lines_differ_in_colour(count):
     assert len({trace.line.color for trace in figure.data}) == count
 
 
+def test_residuals_are_points_about_a_line_at_0():
+    figure = figures.residuals(X, {"a": X - 1, "b": 0 * X})
+    assert [trace.mode for trace in figure.data] == ["markers", "markers"]
+    np.testing.assert_allclose(figure.data[0].y, X - 1)
+    (line,) = figure.layout.shapes
+    assert (line.y0, line.y1, line.line.dash) == (0, 0, "dash")
+
+
+def test_residuals_by_their_powers_of_ten():
+    figure = figures.residuals([1, 2, 3], {"a": [-1e-6, 0.0, 1e-2]}, log=True)
+    np.testing.assert_array_equal(figure.data[0].y, [1e-6, np.nan, 1e-2])
+    assert (figure.layout.yaxis.type, figure.layout.yaxis.title.text) == ("log", "|ŷ − y|")
+    assert not figure.layout.shapes
+
+
+def test_measurements_are_points_in_the_colour_of_their_line_and_references_dashed():
+    figure = figures.curves(
+        X, {"σ_w² = 1": X, "b": -X}, measured={"b": ([1.0], [-1.0])}, reference={"stays": X}
+    )
+    reference, first, points, line = figure.data
+    assert (reference.mode, reference.line.dash) == ("lines", "dash")
+    assert (points.mode, points.showlegend) == ("markers", False)
+    assert points.marker.color == line.line.color != first.line.color
+    assert points.legendgroup == line.legendgroup
+    assert first.name == "σ<sub>w</sub>² = 1"  # as the axes have it
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_training_opens_on_the_last_fit_with_the_first_beside_it(named):
+    rows, epochs = np.stack([0 * X, X, 2 * X]), [0, 5, 1000]
+    predictions = dict(zip(epochs, rows, strict=True)) if named else rows
+    figure = figures.training(X[::-1], predictions, epochs=None if named else epochs, data=(X, X))
+    data, first, last = figure.data
+    assert (data.mode, first.mode, first.line.dash) == ("markers", "lines", "dash")
+    assert (first.name, last.name) == ("epoch 0", "epoch 1000")
+    np.testing.assert_allclose(last.y, 2 * X[::-1])  # from left to right
+    (slider,) = figure.layout.sliders
+    assert [step.args[0][0] for step in slider.steps] == [frame.name for frame in figure.frames]
+    assert slider.active == 2
+    for frame, row in zip(figure.frames, rows, strict=True):
+        assert frame.traces == (2,)
+        np.testing.assert_allclose(frame.data[0].y, row[::-1])
+    low, high = figure.layout.yaxis.range
+    assert low < 0 < 6 < high
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -52,6 +98,15 @@ def test_lines_differ_in_colour(count):
             lambda: figures.curves(X, {}, data=(X, X[:2])),
             r"data\[1\] has shape \(2,\); expected \(7,\)",
         ),
+        (lambda: figures.training(X, [[1.0, 2.0]]), r"predictions have shape \(1, 2\); expected"),
+        (lambda: figures.training(X, {3: X[:2]}), r"the prediction of epoch 3 has shape \(2,\)"),
+        (lambda: figures.curves(X, {"a": X}, measured={"b": (X, X)}), r"measured has \['b'\]"),
+        (lambda: figures.curves(X, {"a": X}, measured={"a": (X, X[1:])}), r"'a'\]\[1\] has shape"),
+        (lambda: figures.curves(X, {}, reference={"a": [1.0]}), "the reference 'a' has shape"),
+        (lambda: figures.training(X, {}), "no predictions; expected one frame at least"),
+        (lambda: figures.training(X, {1: X}, epochs=[1]), "epochs must not come as well"),
+        (lambda: figures.training(X, [X, X], epochs=[1, 1]), "1 different ones for 2 frames"),
+        (lambda: figures.training(X, [X, X], epochs=[1]), r"epochs has shape \(1,\); expected \(2"),
         (lambda: figures.curves(["a", "b"], {}), r"x must be an array of numbers: dtype <U1"),
         (lambda: figures.curves([[1.0], [1.0, 2.0]], {}), r"x must be an array of numbers"),
     ],

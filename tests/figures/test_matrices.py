@@ -1,10 +1,18 @@
 """Matrices: zeros are blank, the first row is on top, blocks are parted; and what is refused."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jnn import figures
+
+
+def words(heat):
+    """What stands in the cells, without the colour it is written in."""
+    return [[re.sub("<.*?>", "", text) for text in row] for row in heat.text]
+
 
 X = jnp.linspace(0.5, 3.0, 7)
 
@@ -13,7 +21,7 @@ def test_matrix_leaves_zeros_blank_and_centres_its_colours():
     M = np.array([[1.0, 0.0], [-4.0, 1e-9]])
     heat = figures.matrix(jnp.asarray(M), labels=["x₁", "x₂"], blocks=[1, 1]).data[0]
     assert np.isnan(heat.z).tolist() == [[False, True], [False, False]]
-    assert heat.text.tolist() == [["1", ""], ["−4", "1e−09"]]
+    assert heat.text.tolist() == [["1", ""], ["−4", "1e−9"]]
     assert (heat.zmin, heat.zmax) == (-4, 4)
     assert heat.colorscale[1] == (
         0.5,
@@ -52,7 +60,8 @@ def test_blocks_are_parted_by_lines():
 def test_confusion_matrix_is_coloured_by_shares_of_rows_and_tells_counts():
     figure = figures.confusion_matrix(jnp.array([[1234, 0], [0, 0]]))
     np.testing.assert_array_equal(figure.data[0].z, [[1, 0], [np.nan, np.nan]])
-    assert (figure.data[0].text[0][0], figure.layout.yaxis.ticktext) == ("1234", ("0", "1"))
+    assert figure.data[0].hovertext[0][0] == "true 0, predicted 0: 1234"
+    assert (words(figure.data[0])[0][0], figure.layout.yaxis.ticktext) == ("1234", ("0", "1"))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def test_the_phase_diagram_of_tanh():
 def test_the_accuracies_and_the_depth_that_theory_allows():
     w, depths = [1.0, 2.0, 3.0], [10, 20]
     figure = figures.trainability(w, depths, np.ones((2, 3)), limit=(w, [12.0, 26.0, 40.0]))
-    heat, line = figure.data
+    heat, under, line = figure.data
+    assert (under.line.color, under.showlegend) == ("white", False)
     assert heat.z.tolist() == [[1.0] * 3] * 2
     np.testing.assert_array_equal(line.y, [12, 26, np.nan])  # cut off above the picture
     assert figure.layout.xaxis.range == (1, 3)

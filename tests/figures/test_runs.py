@@ -19,6 +19,22 @@ def test_losses_by_epoch():
     assert linear.layout.yaxis.type is None
 
 
+def test_the_history_of_a_fit_is_train_and_validation_and_where_it_stopped():
+    history = {
+        "loss": [3.0, 2.0, 1.0],
+        "validation_loss": [3.0, 2.5, 2.6],
+        "r2": [0.1, 0.2, 0.3],
+        "log_gradients": np.ones((3, 4)),
+    }
+    figure = figures.losses(history, best_epoch=2, stopped="patience")
+    train, validation, best, end = figure.data
+    assert (train.name, train.y.tolist()) == ("train", [3, 2, 1])
+    assert (validation.name, validation.y.tolist()) == ("validation", [3, 2.5, 2.6])
+    assert (best.x, best.y.tolist(), best.mode) == ((2,), [2.5], "markers")
+    assert (end.name, end.x, end.y.tolist()) == ("stopped: patience", (3,), [2.6])
+    assert len(figures.losses(history, best_epoch=0, stopped="epochs").data) == 2
+
+
 def test_convergence_shares_the_seconds_out():
     figure = figures.convergence({"a": (np.array([1.0, 0.5, 0.0]), 6.0)}, floor=0.1)
     by_count, by_seconds = figure.data
@@ -36,6 +52,8 @@ def test_convergence_shares_the_seconds_out():
             lambda: figures.losses({"loss": jnp.ones((2, 2))}),
             r"the loss 'loss' has shape \(2, 2\); expected \(n,\)",
         ),
+        (lambda: figures.losses({"a": [1.0]}, best_epoch=1), "has no \"loss\", but 'a'"),
+        (lambda: figures.losses({"loss": [1.0]}, best_epoch=2), "best_epoch is 2; it must be"),
         (lambda: figures.losses({"loss": []}), r"the loss 'loss' has shape \(0,\)"),
         (
             lambda: figures.convergence({"a": (np.ones(2), 0.0)}),

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import plotly
 
+from jnn.figures import pages
+
 MATHJAX = "mathjax@3"
 CACHE = Path(sys.prefix) / "share" / "jnn-book" / "mathjax"
 _KEPT = ("tex-svg.js", "input/tex/extensions/")  # the extensions load when a formula needs them
@@ -32,6 +34,7 @@ def write(folder: Path, cache: Path = CACHE) -> None:
     shutil.copytree(_mathjax(cache), folder / "mathjax", dirs_exist_ok=True)
     script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     shutil.copy(script, folder / "plotly.min.js")
+    shutil.copy(pages.SCRIPT, folder / pages.SCRIPT.name)
 
 
 def _mathjax(cache: Path) -> Path:

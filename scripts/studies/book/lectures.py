@@ -5,14 +5,14 @@ outputs. Both have the same code, cell for cell, behind the cells tagged "instal
 """
 
 import base64
-import html
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+
+from jnn.figures import pages
 
 PLOTLY = "application/vnd.plotly.v1+json"
 _SOLUTION = re.compile(r":::+\{solution-start\} *(?P<exercise>\S+)\n(?::.*\n)*:::+\n?")
@@ -112,23 +112,8 @@ def _shown(output: Any, name: str) -> Any:
     data = output.get("data", {})
     if PLOTLY not in data:
         return output
-    data = {"text/html": figure(data[PLOTLY], _image(data), name)}
+    data = {"text/html": pages.element(data[PLOTLY], name, _image(data))}
     return nbformat.v4.new_output("display_data", data=data)
-
-
-def figure(drawn: dict[str, Any], image: str, name: str) -> str:
-    """A figure as HTML; without JavaScript the image stands there."""
-    layout = drawn["layout"]
-    size = layout.get("width", 960), layout.get("height", 600)
-    text = json.dumps({"data": drawn["data"], "layout": layout}, separators=(",", ":"))
-    text = text.replace("</", "<\\/")  # nothing in it may end the script
-    title = layout.get("title", {}).get("text", "") or name
-    alt = html.escape(re.sub(r"<[^>]*>", "", title), quote=True)
-    instead = f'<noscript><img alt="{alt}" src="{image}"></noscript>' if image else ""
-    return (
-        f'<div class="jnn-figure" role="img" aria-label="{alt}" data-size="{size[0]} {size[1]}">'
-        f'<script type="application/json">{text}</script>{instead}</div>'
-    )
 
 
 def _image(data: dict[str, Any]) -> str:
