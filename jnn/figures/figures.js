@@ -48,7 +48,8 @@
     for (const [light, other] of Object.entries(DARK)) text = text.split(light).join(other);
     const figure = JSON.parse(text);
     figure.data.forEach((trace) => {
-      if (trace.type === "heatmap" && trace.textfont) trace.textfont.color = CELLS;
+      const cells = trace.type === "heatmap" && trace.textfont;
+      if (cells && cells.color) cells.color = CELLS; // else Plotly takes what stands out
       [trace.line, trace.marker].forEach((part) => {
         if (part && typeof part.color === "string") part.color = lifted(part.color);
       });
@@ -109,7 +110,8 @@
     shown.autosize = false;
     shown.paper_bgcolor = shown.plot_bgcolor = "rgba(0,0,0,0)";
     const lines = titled(shown, big, width - 24);
-    const top = 1.3 * big * lines + 20;
+    const above = shown.xaxis && shown.xaxis.side === "top" ? 1.8 * font : 0; // its labels
+    const top = 1.3 * big * lines + 20 + above;
     shown.height += Math.round(1.3 * big * (lines - 1));
     if (shown.title) Object.assign(shown.title, { x: 12 / width, y: 1 - 10 / shown.height });
     shown.margin = { l: 16, r: 24, t: top, b: 16 };

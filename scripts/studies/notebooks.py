@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.pop("PLOTLY_RENDERER", None)
     for path in [path for paths in options.names for path in paths] or NOTEBOOKS:
         copy = path.with_suffix(".ipynb")
-        nbformat.write(illustrated(copy) if options.pictures else executed(path), copy)
+        notebook = nbformat.read(copy, 4) if options.pictures else executed(path)
+        pictures.add(notebook)
+        nbformat.write(notebook, copy)
         print(f"{'illustrated' if options.pictures else 'executed'} {path.relative_to(FOLDER)}")
     return 0
 
@@ -86,14 +88,6 @@ def executed(path: Path) -> Any:
     """
     notebook = run(rendered(path), path.parent)
     notebook.metadata["language_info"] = {"name": "python"}  # the kernel says its version
-    pictures.add(notebook)
-    return notebook
-
-
-def illustrated(copy: Path) -> Any:
-    """An executed notebook with its images drawn anew."""
-    notebook = nbformat.read(copy, 4)
-    pictures.add(notebook)
     return notebook
 
 

@@ -16,8 +16,8 @@ from jnn.figures.export import picture
 
 PLOTLY = "application/vnd.plotly.v1+json"
 PNG = "image/png"
-_SCALE = 1.5  # pixels of the image for each pixel of the page
-_COLOURS = 64
+_SCALE = 1.25  # pixels of the image for each pixel of the page
+_OF_LINES, _OF_SCALES = 16, 96  # colours of a palette; a scale in few of them has steps
 
 
 def add(notebook: Any) -> None:
@@ -29,7 +29,9 @@ def add(notebook: Any) -> None:
     """
     for output in figures(notebook):
         drawn = output["data"][PLOTLY]
-        image = small(picture({"data": drawn["data"], "layout": drawn["layout"]}, "png", _SCALE))
+        figure = {"data": drawn["data"], "layout": drawn["layout"]}
+        scales = any("colorscale" in trace for trace in drawn["data"])
+        image = small(picture(figure, "png", _SCALE), _OF_SCALES if scales else _OF_LINES)
         output["data"][PNG] = base64.b64encode(image).decode()
         width, height = (round(side / _SCALE) for side in Image.open(io.BytesIO(image)).size)
         output["metadata"][PNG] = {"width": width, "height": height}
@@ -43,9 +45,9 @@ def figures(notebook: Any) -> Iterator[Any]:
                 yield output
 
 
-def small(png: bytes) -> bytes:
-    """A PNG with a palette."""
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(_COLOURS)
+def small(png: bytes, colours: int) -> bytes:
+    """A PNG with a palette of so many colours."""
+    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours)
     written = io.BytesIO()
     image.save(written, "PNG", optimize=True)
     return written.getvalue()
