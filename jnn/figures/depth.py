@@ -10,7 +10,7 @@ from jnn import checks
 from jnn.checks import Data, Real
 from jnn.figures.measured import measured_and_predicted, rows_of
 from jnn.figures.style import (
-    FAINT,
+    QUIET,
     empty,
     faint_line,
     magnitudes,
@@ -220,5 +220,5 @@ def _add_end_of_floats(
     figure.add_hline(
         y=np.log10(smallest),
         line=faint_line("dot"),
-        annotation={"text": label, "font": {"color": FAINT}},
+        annotation={"text": label, "font": {"color": QUIET}},
     )

@@ -120,6 +120,8 @@
     for (const key of Object.keys(shown).filter((name) => AXIS.test(name))) {
       const lines = titled(shown[key], font, room[key[0] === "x" ? 0 : 1]);
       if (lines > 1 && key[0] === "x") shown.height += Math.round(1.3 * font * (lines - 1));
+      const between = /^D/.test(shown[key].dtick); // 2 and 5, which Plotly writes at 0.75
+      if (between) shown[key].tickfont = { size: Math.max(font, Math.ceil(SMALLEST / 0.75)) };
     }
     (shown.annotations || []).forEach((note) => {
       const own = (note.font && note.font.size) || font;

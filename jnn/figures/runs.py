@@ -102,7 +102,7 @@ def convergence(
     >>> [trace.x.tolist() for trace in convergence(runs).data[:2]]
     [[1, 2], [0.25, 0.5]]
     """
-    figure: go.Figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
+    figure: go.Figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.1)
     for (name, (values, took)), style in zip(runs.items(), line_styles(len(runs)), strict=True):
         loss = vector(f"the loss {name!r}", values)
         seconds = checks.number(f"the seconds of the run {name!r}", took, above=0)
@@ -123,7 +123,7 @@ def convergence(
         level = checks.number("floor", floor, above=0, meaning="a loss on a logarithmic axis")
         figure.add_hline(y=level, line=faint_line("dash"))
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    magnitudes(figure, log_y=True)
     figure.update_xaxes(title_text="iterations", col=1)
     figure.update_xaxes(title_text="seconds", col=2)
     figure.update_yaxes(title_text=y_title, col=1)

@@ -15,6 +15,7 @@ from jnn.checks import Data
 # come last.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 INK, FAINT, GRID = "#222222", "#8a8f94", "#e6e8ea"
+QUIET = "#5f656b"  # for texts, which need more contrast than lines
 
 # Signed numbers, in every picture: red below zero, blue above. The middle is grey, not white: a
 # small entry must not look like a blank, exact zero. Both ends are light enough for INK.
