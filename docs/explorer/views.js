@@ -4,6 +4,8 @@
 explorer.views = (() => {
   const LN10 = Math.log(10);
   const STILL = { staticPlot: true, responsive: true };
+  // light for small, as in the figures of jnn
+  const SIZES = [[0, "#dcefc0"], [0.25, "#8fd3bb"], [0.5, "#45b0c4"], [0.75, "#2272b4"], [1, "#0b1f58"]];
   const W2 = Array.from({ length: 61 }, (_, k) => 0.05 + (k * 4.95) / 60);
   const B2 = Array.from({ length: 31 }, (_, k) => k / 30);
 
@@ -93,7 +95,7 @@ explorer.views = (() => {
     const least = Math.max(-40, Math.min(...values));
     const most = Math.min(40, Math.max(...values, least + 1));
     Plotly.react(box, [{
-      type: "heatmap", x: layers, y: layers, z, colorscale: "Viridis", zmin: least, zmax: most,
+      type: "heatmap", x: layers, y: layers, z, colorscale: SIZES, zmin: least, zmax: most,
       colorbar: { thickness: 12, outlinewidth: 0, tickfont: { color: c.ink }, nticks: 6, len: 1,
         title: { text: "log₁₀", side: "top", font: { size: 12 } } },
     }], layout(c, "of layer j", "by layer i",

@@ -11,9 +11,11 @@ import pytest
 with warnings.catch_warnings():
     # jupyter_client, nbformat and pyzmq announce their own deprecations; none is ours to mend
     warnings.simplefilter("ignore", DeprecationWarning)
+    import nbconvert
     import nbformat
     from studies.notebooks import NOTEBOOKS, SOLUTIONS, executed, rendered
 
+PLOTLY = "application/vnd.plotly.v1+json"
 LARGEST = 1_000_000  # bytes of an executed notebook, with its pictures
 NUMBER = re.compile(r"-?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?")
 
@@ -103,9 +105,15 @@ def test_copy_is_small_and_of_no_machine(text: Path) -> None:
     assert not re.search(r"/(home|root|tmp|work|Users|usr)/", path.read_text())
 
 
+def test_every_figure_has_an_image_that_pages_without_javascript_show(copy: Any) -> None:
+    kinds = [output.data for output in outputs(copy) if PLOTLY in output.get("data", {})]
+    assert all("image/png" in data for data in kinds), "run scripts/notebooks --pictures"
+    page, _ = nbconvert.HTMLExporter().from_notebook_node(copy)
+    assert page.count('src="data:image/png;base64,') == len(kinds)
+
+
 def test_figures_have_plain_labels(text: Path, copy: Any) -> None:
-    kind = "application/vnd.plotly.v1+json"
-    figures = [output.data[kind] for output in outputs(copy) if kind in output.get("data", {})]
+    figures = [output.data[PLOTLY] for output in outputs(copy) if PLOTLY in output.get("data", {})]
     assert figures or text in SOLUTIONS
     for figure in figures:
         assert not [label for label in labels(figure) if "$" in label]
