@@ -92,10 +92,10 @@ def test_every_signature_and_field_is_read() -> None:
 
 
 def test_a_figure_carries_its_data_and_its_image() -> None:
-    from studies.book.lectures import figure
+    from jnn.figures.pages import element
 
     drawn = {"data": [{"name": "</script>"}], "layout": {"title": {"text": "σ<sub>w</sub>"}}}
-    shown = figure(drawn, "data:image/png;base64,AA", "lecture, figure 1")
+    shown = element(drawn, "lecture, figure 1", "data:image/png;base64,AA")
     assert shown.count("</script>") == 1
     assert 'aria-label="σw"' in shown
     assert '<noscript><img alt="σw" src="data:image/png;base64,AA"></noscript>' in shown
