@@ -79,8 +79,8 @@ def test_neither_jax_nor_numpy_is_needed_to_tell():
     [
         (
             ["deep"],
-            "unknown group 'deep'; known: lecture, depth, crossover, fit, many, cold, estimators, "
-            "cross_validation",
+            "unknown group 'deep'; known: lecture, depth, crossover, fit, many, sweep, cold, "
+            "estimators, cross_validation",
         ),
         (["--gpu", "lecture"], "--gpu is for crossover, depth, fit, many, not lecture"),
         (["--gpu", "fit", "--cells", "1x1x1"], "--cells are those of the group depth"),

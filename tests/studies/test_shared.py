@@ -159,7 +159,8 @@ def test_ctrl_c_ends_a_command_with_one_line():
 def test_a_chrome_that_is_missing_is_not_tried_again(tmp_path, capsys, monkeypatch):
     tried = []
 
-    def save(figure, path, *, png):
+    def save(figure, path, *, png, shared_js):
+        assert shared_js
         tried.append(png)
         return [path.with_suffix(".html")]
 
