@@ -13,6 +13,7 @@ import pytest
 from studies import depth as study
 
 import jnn
+from jnn.figures.pages import plotly_file
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -131,6 +132,7 @@ def test_a_small_run_without_chrome(tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "deep_fits.html",
         "deep_losses.html",
+        plotly_file()[0],  # which both share
     ]
     assert done.stdout.count("No Chrome found") == 1
     page = (tmp_path / "out" / "deep_losses.html").read_text()

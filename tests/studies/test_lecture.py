@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from studies import lecture
 
+from jnn.figures.pages import plotly_file
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "lecture.json").read_text())
 
@@ -128,7 +130,7 @@ def test_a_small_run_without_chrome(tmp_path: Path):
     assert "Trained for 2 epochs" in done.stdout
     names = ["example_1", "how_deep", "how_deep_fits", "example_2", "losses", "system", "inverse"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
-        f"{name}.html" for name in names
+        [*(f"{name}.html" for name in names), plotly_file()[0]]  # which all share
     )
     for name in names:
         assert f"{tmp_path / 'out' / name}.html\n" in done.stdout
