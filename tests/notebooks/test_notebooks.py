@@ -41,6 +41,7 @@ def printed(notebook: Any) -> Iterator[tuple[str, list[float]]]:
         streams = [o.text for o in outputs_of(cell) if o.output_type == "stream"]
         text = "".join(streams)
         words = re.sub(r"[─ ]+", " ", NUMBER.sub("#", text))
+        words = words.replace("[ ", "[").replace(" ]", "]")  # as wide as its longest number
         found = [] if "trained" in cell.metadata.get("tags", []) else NUMBER.finditer(text)
         numbers = [m[0] for m in found if not re.match(r" s\b", text[m.end() :])]
         yield words, [float(number.replace(",", "")) for number in numbers]
