@@ -32,6 +32,23 @@ def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright; what needs it is skipped where either is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from studies.book import assets, printing
+
+    try:
+        path = printing.browser()
+    except assets.MissingError as missing:
+        pytest.skip(str(missing))
+    with playwright.sync_playwright() as started:
+        # without a sandbox, which containers do not allow: the pages are our own
+        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
 @pytest.fixture(autouse=True)
 def _optimized_where_it_pays(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

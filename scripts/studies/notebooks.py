@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jnn.figures import png_hint
 from studies import directives, install, pictures, shared
 
 with warnings.catch_warnings():
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pictures", action="store_true", help="only the images in the copies")
     options = parser.parse_args(arguments)
+    if not pictures.can_be_drawn():
+        parser.error(png_hint())
     os.environ.pop("PLOTLY_RENDERER", None)
     for path in [path for paths in options.names for path in paths] or NOTEBOOKS:
         copy = path.with_suffix(".ipynb")

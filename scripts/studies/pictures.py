@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from kaleido.errors import ChromeNotFoundError
 from PIL import Image
 
 from jnn.figures.export import picture
@@ -35,6 +36,15 @@ def add(notebook: Any) -> None:
         output["data"][PNG] = base64.b64encode(image).decode()
         width, height = (round(side / _SCALE) for side in Image.open(io.BytesIO(image)).size)
         output["metadata"][PNG] = {"width": width, "height": height}
+
+
+def can_be_drawn() -> bool:
+    """Whether there is a Chrome, before a notebook is executed for nothing."""
+    try:
+        picture({"data": [], "layout": {}}, "png", 1.0)
+    except ChromeNotFoundError:
+        return False
+    return True
 
 
 def figures(notebook: Any) -> Iterator[Any]:

@@ -61,20 +61,6 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    try:
-        path = printing.browser()
-    except assets.MissingError as missing:
-        pytest.skip(str(missing))
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 def test_every_page_in_a_browser_from_files(html: Path, browser) -> None:
     """At both widths, light and dark: see FAULTS; a quiet console, and no request outside."""
     faults = []

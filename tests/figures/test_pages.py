@@ -1,7 +1,6 @@
 """Pages in a browser: every figure fits its column and can be read, light and dark."""
 
 import inspect
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,21 +8,6 @@ from figures.examples import EXAMPLES
 
 from jnn import figures
 from jnn.figures import pages
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
 
 # What cannot be read, in words: of texts that are drawn at all. Those in cells stand on colours of
 # their own; test_style measures them.

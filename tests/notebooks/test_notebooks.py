@@ -13,6 +13,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import nbconvert
     import nbformat
+    from studies import notebooks
     from studies.notebooks import NOTEBOOKS, SOLUTIONS, executed, rendered
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -123,3 +124,12 @@ def test_figures_have_plain_labels(text: Path, copy: Any) -> None:
     assert figures or text in SOLUTIONS
     for figure in figures:
         assert not [label for label in labels(figure) if "$" in label]
+
+
+def test_without_chrome_nothing_is_executed(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(notebooks.pictures, "can_be_drawn", lambda: False)
+    monkeypatch.setattr(notebooks, "executed", lambda path: pytest.fail("executed"))
+    with pytest.raises(SystemExit) as stopped:
+        notebooks.main(["00"])
+    assert stopped.value.code == 2
+    assert "No Chrome found" in capsys.readouterr().err
