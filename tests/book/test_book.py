@@ -41,6 +41,9 @@ FAULTS = """() => {
 }"""
 READY = """() => window.MathJax === undefined
   || (MathJax.startup && MathJax.startup.promise.then(() => true))"""
+# every figure that is not folded away stands as wide as its box, in the mode
+DRAWN = """mode => Array.from(document.querySelectorAll(".jnn-figure")).every(box =>
+  !box.clientWidth || box.dataset.drawn === `${Math.floor(box.clientWidth)} ${mode}`)"""
 SEARCH = """name => {
   const found = Search._performSearch(...Search._parseQuery(name));
   return found.map(result => result[0] + ".html" + result[2]);
@@ -83,6 +86,7 @@ def test_every_page_in_a_browser_from_files(html: Path, browser) -> None:
                 page.wait_for_function(READY)
             for mode in ("light", "dark"):
                 page.evaluate("mode => document.documentElement.dataset.theme = mode", mode)
+                page.wait_for_function(DRAWN, arg=mode)
                 page.wait_for_timeout(80)
                 faults += [f"{width} {mode}: {fault}" for fault in page.evaluate(FAULTS)]
         name = str(path.relative_to(html))
