@@ -45,14 +45,22 @@ def room(stack: Stack, x: Array) -> tuple[Array, Array | None]:
 def walk_from(first: int, stack: Stack, inputs: Array, every_z: Array | None) -> Pass:
     """The pass from layer `first` on, whose input stands in `inputs`, the layers before it done."""
 
-    def step(l: Index, kept: tuple[Array, Array | None]) -> tuple[Array, Array | None]:
-        inputs, every_z = kept
-        z, y = layer(stack, l, get(inputs, l))
-        return put(inputs, y, l + 1), None if every_z is None else put(every_z, z, l)
+    def step(l: Index, inputs: Array) -> Array:
+        return put(inputs, layer(stack, l, get(inputs, l))[1], l + 1)
+
+    def step_with_z(l: Index, kept: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        x, inputs, every_z = kept
+        z, y = layer(stack, l, x)
+        return y, put(inputs, y, l + 1), put(every_z, z, l)
 
     last = stack.depth - 1
     if last > first:  # else the width may change from input to output
-        inputs, every_z = lax.fori_loop(first, last, step, (inputs, every_z))
+        if every_z is None:
+            inputs = lax.fori_loop(first, last, step, inputs)
+        else:
+            # two arrays are written, and if one were read as well, all of it would be copied
+            start = (get(inputs, first), inputs, every_z)
+            _, inputs, every_z = lax.fori_loop(first, last, step_with_z, start)
     z, output = layer(stack, last, get(inputs, last))
     return Pass(inputs, output, None if every_z is None else put(every_z, z, last))
 
@@ -62,14 +70,15 @@ def forward_substitution(stack: Stack, done: Pass, dx: Array, r: Array) -> tuple
 
     def step(l: Index, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         dx, dz = carry
-        dz_l = times(get(stack.w, l), dx) + get(dz, l)
+        dz_l = times(get(stack.w, l), dx) + get(r, l)
         dx_l = _slope(stack, done, l) * dz_l
         return dx_l + dx if stack.residual else dx_l, put(dz, dz_l, l)
 
     last = stack.depth - 1
+    carry = dx, jnp.zeros_like(r)
     if last > 0:
-        dx, r = lax.fori_loop(0, last, step, (dx, r))
-    dx, dz = step(last, (dx, r))
+        carry = lax.fori_loop(0, last, step, carry)
+    dx, dz = step(last, carry)
     return dz, dx
 
 
