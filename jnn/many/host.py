@@ -13,6 +13,7 @@ from jnn.interrupts import Interrupt
 from jnn.many import groups
 from jnn.many.compiled import Own
 from jnn.many.orders import Orders
+from jnn.many.pace import LOOK_SECONDS, Pace
 from jnn.many.parts import Part
 from jnn.many.rungs import Rungs
 from jnn.many.sources import Sources
@@ -21,9 +22,6 @@ from jnn.training.options import Plan
 from jnn.training.stopping import Reason
 
 T = TypeVar("T")
-
-_LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
-_CALLS = 50  # of a thread in that time, at most: a call takes a millisecond beside what it trains
 
 
 class Runs:
@@ -73,10 +71,10 @@ class Runs:
           bar: of progress, or None.
           look: what is done between two chunks; True ends the runs.
         """
-        chunk = self._first_chunk()
+        pace = Pace(self._first_chunk())
         with ThreadPoolExecutor(self.threads) as threads:
-            while self.done < self.plan.epochs and self._anyone_left() and not self._given_up():
-                count = self._count(chunk)
+            while self.done < self.plan.epochs and (left := self._left()) and not self._given_up():
+                count = self._count(pace.chunk)
                 before = 0.0 if not self.clock.compile_seconds else self.clock.seconds()
                 self._chunk(count, threads)
                 self.done += count
@@ -88,8 +86,7 @@ class Runs:
                 )
                 if bar:
                     bar.update(count)
-                rate = count / max(self.clock.seconds() - before, 1e-6)
-                chunk = max(1, min(4 * chunk, int(rate * self._between_looks())))
+                pace.took(count, left, self.clock.seconds() - before)
                 if look() and self.done < self.plan.epochs:
                     self.ended = "progress"
                     break
@@ -123,15 +120,11 @@ class Runs:
             steps = int(self.sources.steps_of(part.places).max())
             rows = len(part.places) * self.sources.data.x.shape[-2]
             seconds += len(part.places) * steps * len(leaves) * 1e-6 + rows * numbers * 2e-10
-        return max(1, int(self._between_looks() / 4 * self.threads / seconds))
+        return max(1, int(LOOK_SECONDS / 4 * self.threads / seconds))
 
-    def _between_looks(self) -> float:
-        """Seconds of a chunk: more where there are many groups, whose calls have a price."""
-        calls = sum(len(part.places) / part.group for part in self.parts) / self.threads
-        return _LOOK_SECONDS * max(1.0, calls / _CALLS)
-
-    def _anyone_left(self) -> bool:
-        return any((part.states.reason == int(Reason.RUNNING)).any() for part in self.parts)
+    def _left(self) -> int:
+        """How many members are not done."""
+        return sum(int((part.states.reason == int(Reason.RUNNING)).sum()) for part in self.parts)
 
     def _given_up(self) -> bool:
         seconds = self.plan.stop.seconds if self.plan.stop else None

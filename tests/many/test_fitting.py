@@ -9,7 +9,7 @@ import oracles
 import pytest
 
 import jnn
-from jnn.many import groups, host
+from jnn.many import groups, host, pace
 
 pytestmark = pytest.mark.table
 
@@ -163,11 +163,11 @@ def test_neighbours_place_and_threads_change_no_bit(monkeypatch):
     assert_same(two.params, one.params)
 
 
-def test_chunks_change_no_bit(monkeypatch):
+def test_chunks_change_no_bit(request):
     members = drawn()
     options = {"epochs": 9, "progress": False, "learning_rate": RATES, "key": KEYS}
     whole = jnn.fit_many(members, (X, Y), **options)
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)  # an epoch at a time
+    request.getfixturevalue("an_epoch_at_a_time")
     parts = jnn.fit_many(members, (X, Y), **options)
     assert_same(whole.params, parts.params)
     np.testing.assert_array_equal(whole.history["loss"], parts.history["loss"])
@@ -186,7 +186,7 @@ def test_one_that_diverges_keeps_its_last_finite_parameters_and_the_others_go_on
     assert fits.best().history["loss"][-1] == np.nanmin(fits.history["loss"][:, -1])
 
 
-def test_members_that_are_done_leave_their_groups(monkeypatch):
+def test_members_that_are_done_leave_their_groups(monkeypatch, an_epoch_at_a_time):
     """Of 64 members one of eight is left after some epochs: groups are packed anew."""
     calls = []
     call = host._call
@@ -197,7 +197,6 @@ def test_members_that_are_done_leave_their_groups(monkeypatch):
 
     monkeypatch.setattr(host, "_call", counted)
     monkeypatch.setattr(groups, "group_size", lambda *_: 8)
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)
     patience = np.where(np.arange(64) % 8 == 0, 1000, 1)
     fits = jnn.fit_many(
         drawn(64), (X, Y), epochs=40, patience=patience, learning_rate=1.0, progress=False
@@ -207,7 +206,7 @@ def test_members_that_are_done_leave_their_groups(monkeypatch):
 
 
 def test_a_time_limit_ends_all(monkeypatch):
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pace, "LOOK_SECONDS", 0.01)
     fits = jnn.fit_many(drawn(), (X, Y), epochs=10**7, stop=jnn.Stop(seconds=0.2), progress=False)
     assert set(fits.stopped) == {"seconds"}
     assert (fits.epochs == fits.epochs[0]).all()

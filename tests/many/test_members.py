@@ -7,7 +7,6 @@ import oracles
 import pytest
 
 import jnn
-from jnn.many import host
 
 X = np.linspace(0.1, 3, 40)[:, None]
 Y = np.log(X)
@@ -67,14 +66,13 @@ def test_parts_of_a_result():
     assert len(again) == len(fits)
 
 
-def test_a_structure_is_one_program(monkeypatch):
+def test_a_structure_is_one_program(an_epoch_at_a_time):
     compiled = []
 
     def listen(event, duration, **of):
         if event == "/jax/core/compile/backend_compile_duration":
             compiled.append(str(of.get("fun_name")))
 
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)  # an epoch at a time
     jax.clear_caches()
     jax.monitoring.register_event_duration_secs_listener(listen)
     for rate in (1e-3, 1e-2):

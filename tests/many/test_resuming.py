@@ -11,7 +11,6 @@ import pytest
 
 import jnn
 from jnn.files.cadence import Checkpoint
-from jnn.many import host
 
 X = np.linspace(0.1, 3, 40)[:, None]
 Y = np.log(X)
@@ -70,8 +69,7 @@ def test_sessions_end_in_the_bits_of_one_run(case, structures, tmp_path):
     assert_same(run(9, checkpoint=where), whole)  # nothing is left to do
 
 
-def test_a_function_of_progress_sees_the_fits_so_far_and_stops_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)  # an epoch at a time
+def test_a_function_of_progress_sees_the_fits_so_far_and_stops_them(an_epoch_at_a_time, tmp_path):
     seen = []
 
     def look(fits):

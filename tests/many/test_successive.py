@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.many import compiled, host
+from jnn.many import compiled
 
 pytestmark = pytest.mark.table
 
@@ -110,9 +110,8 @@ def test_one_that_diverges_does_not_go_on():
     assert sorted(fits.stopped[[0, 2, 3]]) == ["epochs", "epochs", "halved"]
 
 
-def test_a_checkpoint_goes_on_between_rungs(tmp_path, monkeypatch):
+def test_a_checkpoint_goes_on_between_rungs(tmp_path, an_epoch_at_a_time):
     """Ended after an epoch, three times, by its progress function, and begun again."""
-    monkeypatch.setattr(host, "_LOOK_SECONDS", 1e-9)
     asked = {"first": 2, "epochs": 8, "keep": 0.5}
     whole = jnn.halving(drawn(8), (X, Y), progress=False, **asked)
     for stops in (True, True, True, False):
