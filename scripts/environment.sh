@@ -37,6 +37,15 @@ use_environment() {
   export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
 }
 
+# A program that was compiled before, by another of the tests' workers or an earlier run, is read from the environment: a
+# third of a run's time.
+keep_compiled() {
+  export JAX_COMPILATION_CACHE_DIR=$venv/jnn-compiled
+  export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+  mkdir -p "$JAX_COMPILATION_CACHE_DIR"
+  find "$JAX_COMPILATION_CACHE_DIR" -type f -mtime +7 -delete
+}
+
 _say() { echo "jnn: $*" >&2; }
 
 _fail() {
