@@ -18,7 +18,7 @@ from jnn.figures.export import picture
 PLOTLY = "application/vnd.plotly.v1+json"
 PNG = "image/png"
 _SCALE = 1.25  # pixels of the image for each pixel of the page
-_OF_LINES, _OF_SCALES = 16, 96  # colours of a palette; a scale in few of them has steps
+_OF_LINES, _OF_SCALES = 24, 96  # colours of a palette; a scale in few of them has steps
 
 
 def add(notebook: Any) -> None:
@@ -56,8 +56,12 @@ def figures(notebook: Any) -> Iterator[Any]:
 
 
 def small(png: bytes, colours: int) -> bytes:
-    """A PNG with a palette of so many colours."""
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours)
+    """A PNG with a palette of so many colours, which reach as far as the image's own.
+
+    The most frequent ones would do for a photograph; in a figure the few pixels of a point count.
+    """
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = image.quantize(colours, Image.Quantize.MAXCOVERAGE)
     written = io.BytesIO()
     image.save(written, "PNG", optimize=True)
     return written.getvalue()

@@ -95,6 +95,20 @@ def test_every_page_in_a_browser_from_files(html: Path, browser) -> None:
     assert faults == []
 
 
+def test_without_javascript_every_figure_is_a_picture(html: Path, browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path in (html / "lectures").glob("[0-9]*.html"):
+        page.goto(path.as_uri())
+        pictures = page.locator(".jnn-figure img")
+        assert pictures.count() == page.locator(".jnn-figure").count() > 0
+        for picture in pictures.all():
+            folded = picture.locator("xpath=ancestor::details").count()
+            box = picture.bounding_box()
+            assert folded or (box and box["height"] > 100), path.name
+    context.close()
+
+
 def test_the_search_finds_every_public_name(html: Path, browser) -> None:
     from studies.book import names
 
