@@ -43,6 +43,7 @@ class Group(NamedTuple):
 GROUPS = {
     "lecture": Group("benchmarks.lecture", ("bench",)),
     "depth": Group("benchmarks.depth.table", ("peers",), ("cells", "seconds")),
+    "activations": Group("benchmarks.activations", ()),
     "crossover": Group("benchmarks.crossover", (), ("out", "seconds")),
     "fit": Group("benchmarks.fit.table", ("peers",), ("seconds",)),
     "many": Group("benchmarks.many.table", ("peers",), ("seconds",)),
