@@ -95,9 +95,8 @@ def assemble(params: Params, x: Float[Array, " n_0"]) -> LinearSystem:
             L = L.at[row : row + n, row - n_in : row].set(J)
         # δ ∘ (dW x): row i holds δ_i x at the place of row i of W
         S = δ if δ.ndim == 2 else jnp.diag(δ)
-        D_w = jnp.kron(S, states[-1][None, :])
-        D = D.at[row : row + n, column : column + w.size].set(D_w)
-        D = D.at[row : row + n, column + w.size : column + w.size + n].set(S)
+        D_l = jnp.hstack([jnp.kron(S, states[-1][None, :]), S])
+        D = D.at[row : row + n, column : column + w.size + n].set(D_l)
         states.append(h + states[-1] if stack.residual else h)
         slopes.append(δ)
         row += n

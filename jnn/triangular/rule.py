@@ -123,8 +123,7 @@ def _solved_pass_jvp(
         return λ_in + g_in, μ, λ_out
 
     r = products(dstack.w, done.inputs) + column(dstack.b, x)
-    # δ may be constant (identity), the output depends on all that varies
-    coefficients = (stack.w, δ, done.output)
+    coefficients = (stack.w, δ, done.output)  # δ may be constant; on what varies the output depends
     rhs = (dx0, r, jnp.zeros_like(done.output))
     dx_in, dz, dx_out = solve_in_parts(system, rhs, solve, transpose_solve, coefficients)
     return done, Pass(perturbed_inputs(dx_in, dz), dx_out, None if done.z is None else dz)

@@ -6,12 +6,11 @@ A layer is zₗ = Wₗ xₗ₋₁ + bₗ, xₗ = h(zₗ) [+ xₗ₋₁], with sl
     forward substitution    dzₗ = Wₗ dxₗ₋₁ + rₗ,         dxₗ = δₗ ∘ dzₗ [+ dxₗ₋₁]
     back substitution       λₗ₋₁ = Wₗᵀ μₗ [+ λₗ],        μₗ = δₗ ∘ λₗ + gₗ
 
-for one example, x: (n,), or for a batch as columns, x: (n, batch). A loop writes its results where
-it reads the next layer's input from, one array (depth, n, …), so that nothing is carried beside it
-and nothing copied.
+for one example, x: (n,), or for a batch as columns, x: (n, batch). A loop reads the next layer's
+input from where it wrote, one array (depth, n, …): nothing is carried beside it, nothing copied.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -45,22 +44,17 @@ def room(stack: Stack, x: Array) -> tuple[Array, Array | None]:
 def walk_from(first: int, stack: Stack, inputs: Array, every_z: Array | None) -> Pass:
     """The pass from layer `first` on, whose input stands in `inputs`, the layers before it done."""
 
-    def step(l: Index, inputs: Array) -> Array:
-        return put(inputs, layer(stack, l, get(inputs, l))[1], l + 1)
-
-    def step_with_z(l: Index, kept: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(l: Index, kept: tuple[Any, ...]) -> tuple[Any, ...]:
         x, inputs, every_z = kept
-        z, y = layer(stack, l, x)
-        return y, put(inputs, y, l + 1), put(every_z, z, l)
+        z, y = layer(stack, l, get(inputs, l) if x is None else x)
+        inputs = put(inputs, y, l + 1)
+        return (None, inputs, None) if every_z is None else (y, inputs, put(every_z, z, l))
 
     last = stack.depth - 1
+    # of two arrays that are written none may be read as well, or all of it is copied every time
+    x = None if every_z is None else get(inputs, first)
     if last > first:  # else the width may change from input to output
-        if every_z is None:
-            inputs = lax.fori_loop(first, last, step, inputs)
-        else:
-            # two arrays are written, and if one were read as well, all of it would be copied
-            start = (get(inputs, first), inputs, every_z)
-            _, inputs, every_z = lax.fori_loop(first, last, step_with_z, start)
+        _, inputs, every_z = lax.fori_loop(first, last, step, (x, inputs, every_z))
     z, output = layer(stack, last, get(inputs, last))
     return Pass(inputs, output, None if every_z is None else put(every_z, z, last))
 
@@ -69,17 +63,16 @@ def forward_substitution(stack: Stack, done: Pass, dx: Array, r: Array) -> tuple
     """dz of all layers and dx of the last, from dx_0 and the right-hand sides r: (depth, n_out)."""
 
     def step(l: Index, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        dx, dz = carry
+        dz, dx = carry
         dz_l = times(get(stack.w, l), dx) + get(r, l)
         dx_l = _slope(stack, done, l) * dz_l
-        return dx_l + dx if stack.residual else dx_l, put(dz, dz_l, l)
+        return put(dz, dz_l, l), dx_l + dx if stack.residual else dx_l
 
     last = stack.depth - 1
-    carry = dx, jnp.zeros_like(r)
+    carry = jnp.zeros_like(r), dx
     if last > 0:
         carry = lax.fori_loop(0, last, step, carry)
-    dx, dz = step(last, carry)
-    return dz, dx
+    return step(last, carry)
 
 
 def back_substitution(stack: Stack, done: Pass, g: Array, adjoint: Array) -> tuple[Array, Array]:

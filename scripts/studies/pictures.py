@@ -18,7 +18,7 @@ from jnn.figures.export import picture
 PLOTLY = "application/vnd.plotly.v1+json"
 PNG = "image/png"
 _SCALE = 1.25  # pixels of the image for each pixel of the page
-_OF_LINES, _OF_SCALES = 24, 96  # colours of a palette; a scale in few of them has steps
+_OF_LINES, _OF_SCALES = 48, 96  # colours of a palette; a scale in few of them has steps
 
 
 def add(notebook: Any) -> None:
