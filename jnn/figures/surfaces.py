@@ -18,6 +18,9 @@ from jnn.figures.style import (
     vector,
 )
 
+_TOLD_APART = 200  # points of a path; of more, white edges would hide its colour
+_SIZES = {True: 8, False: 5}
+
 
 def descent(
     first: Data,
@@ -80,14 +83,18 @@ def descent(
         points = numbers(f"the path {name!r}", path)
         if points.ndim != 2 or points.shape[1] != 2 or not len(points):
             raise ValueError(f"the path {name!r} has shape {points.shape}; expected (k, 2)")
-        edge = {"color": "white", "width": 1}
+        few = len(points) <= _TOLD_APART
         figure.add_scatter(
             x=points[:, 0],
             y=points[:, 1],
             name=typeset(name),
             mode="lines+markers" if len(points) > 1 else "markers",
             line={"color": colour, "width": 3},
-            marker={"color": colour, "size": 8 if len(points) > 1 else 15, "line": edge},
+            marker={
+                "color": colour,
+                "size": _SIZES[few] if len(points) > 1 else 15,
+                "line": {"color": "white", "width": int(few)},
+            },
         )
     figure.update_xaxes(**span(x_title, x)).update_yaxes(**span(y_title, y))
     return figure.update_layout(
