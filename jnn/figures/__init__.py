@@ -33,3 +33,4 @@ from jnn.figures.phases import (
 )
 from jnn.figures.regions import decision_boundary as decision_boundary
 from jnn.figures.runs import convergence as convergence, losses as losses
+from jnn.figures.surfaces import descent as descent

@@ -211,7 +211,8 @@ def _frames(
 def add_points(figure: go.Figure, data: tuple[Data, Data]) -> None:
     """Measurements, as points in grey."""
     x, y = _pair("data", data)
-    marker = {"color": FAINT, "size": 7, "opacity": 0.45}
+    few = x.size <= 20  # which lines through them would hide
+    marker = {"color": FAINT, "size": 12 if few else 7, "opacity": 0.9 if few else 0.45}
     figure.add_scatter(x=x, y=y, name="data", mode="markers", marker=marker)
 
 

@@ -21,6 +21,8 @@ from jnn.figures.style import (
     vector,
 )
 
+_SHOWN = 800  # iterations of a run on a logarithmic axis: more than a picture has pixels for
+
 
 def losses(
     history: Mapping[str, Data],
@@ -88,6 +90,8 @@ def convergence(
 ) -> go.Figure:
     """The loss against iterations on the left, against seconds on the right; all axes logarithmic.
 
+    Of a long run as many iterations are drawn as the axis has room for.
+
     Args:
       runs: a name and (losses, seconds) for each line: (n,) losses, one an iteration, and what the
         whole run took, which is shared out evenly: `(result.history["loss"], result.run_seconds)`.
@@ -106,11 +110,12 @@ def convergence(
     for (name, (values, took)), style in zip(runs.items(), line_styles(len(runs)), strict=True):
         loss = vector(f"the loss {name!r}", values)
         seconds = checks.number(f"the seconds of the run {name!r}", took, above=0)
-        count = np.arange(1, loss.size + 1)
+        count = np.unique(np.geomspace(1, loss.size, _SHOWN).round().astype(int))
+        shown = on_axis(loss[count - 1], log=True)
         for column, x in enumerate((count, seconds * count / loss.size), start=1):
             figure.add_scatter(
                 x=x,
-                y=on_axis(loss, log=True),
+                y=shown,
                 name=typeset(name),
                 mode="lines",
                 line=style,

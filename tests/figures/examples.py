@@ -38,6 +38,10 @@ EXAMPLES = {
     "decision_boundary": lambda: figures.decision_boundary(
         lambda rows: (rows[:, 0] > rows[:, 1] ** 2).astype(int), np.stack([x, y], 1), x > y**2
     ),
+    "descent": lambda: figures.descent(
+        w, b, 0.01 + (w[None] - 2) ** 2 + 9 * (b[:, None] - 0.4) ** 2,
+        {"steepest descent": [(3.8, 0.9), (3.3, 0.1), (2.8, 0.6)], "minimum": [(2, 0.4)]},
+    ),
     "ensemble": lambda: figures.ensemble(x, (y, 0.1 + 0.2 * x**2), data=(x, y)),
     "errors_by_depth": lambda: figures.errors_by_depth(
         depths, 1 - np.exp(-0.2 * depths), baseline=1.0

@@ -45,6 +45,15 @@ def test_convergence_shares_the_seconds_out():
     assert len(figure.layout.shapes) == 2
 
 
+def test_long_runs_are_thinned_as_the_axis_is_and_keep_their_ends():
+    loss = 1 / np.arange(1.0, 30_001)
+    by_count, _ = figures.convergence({"long": (loss, 3.0)}).data
+    assert by_count.x[:50].tolist() == [*range(1, 51)]
+    assert by_count.x[-1] == 30_000
+    assert len(by_count.x) < 800
+    np.testing.assert_allclose(by_count.x * by_count.y, 1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -18,6 +18,7 @@ WHOLE = [
     "01_artificial_neural_networks",
     "02_vanishing_gradients",
     "03_deep_and_narrow",
+    "04_from_least_squares_to_networks",
     "05_from_scikit_learn",
     "06_many_networks",
     "09_backpropagation_in_parallel",

@@ -30,6 +30,10 @@ WRONG = [
     ("ex-02-scale", "np.log(1 - np.array(c))", "-np.log(1 - np.array(c))"),
     ("ex-03-floor", "x**3 / 6", "x**3 / 3"),
     ("ex-03-fold", "row = [0.0, -0.5], [2.0, -4.0]", "row = [0.0, -0.5], [2.0, -3.0]"),
+    ("ex-04-bfgs", "@ B @ (I - ρ * np.outer(v, s))", "@ B @ (I - ρ * np.outer(s, v))"),
+    ("ex-04-marquardt", "np.append(-r, ", "np.append(r, "),
+    ("ex-04-rate", "2 / (μ_min + μ_max)", "1 / μ_max"),
+    ("ex-04-twins", "T_2 @ W_2 @ T_1.T", "T_2 @ W_2"),
     ("ex-05-hand", "np.maximum(A @ W_1.T + b_1, 0)", "np.tanh(A @ W_1.T + b_1)"),
     ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
 ]

@@ -361,6 +361,7 @@ def _figures():
         f.trainability(depths, depths, np.ones((4, 4))),
         f.fan({"loss": jnp.stack([curve, curve])}),
         f.heat_map({"depth": depths, "loss": curve}, "depth", "depth", "loss"),
+        f.descent(depths, depths, jnp.ones((4, 4)), {"path": jnp.ones((2, 2))}),
         f.ensemble(depths, (curve, curve), data=(depths, curve)),
     ]
     return len(every)
