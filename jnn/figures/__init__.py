@@ -20,6 +20,7 @@ from jnn.figures.fits import (
     residuals as residuals,
     training as training,
 )
+from jnn.figures.images import images as images
 from jnn.figures.jacobians import (
     jacobian_spectrum as jacobian_spectrum,
     sensitivity as sensitivity,
