@@ -20,7 +20,6 @@ from jnn.figures.fits import (
     residuals as residuals,
     training as training,
 )
-from jnn.figures.images import images as images
 from jnn.figures.jacobians import (
     jacobian_spectrum as jacobian_spectrum,
     sensitivity as sensitivity,
@@ -32,5 +31,6 @@ from jnn.figures.phases import (
     phase_diagram as phase_diagram,
     trainability as trainability,
 )
+from jnn.figures.pixels import images as images
 from jnn.figures.regions import decision_boundary as decision_boundary
 from jnn.figures.runs import convergence as convergence, losses as losses
