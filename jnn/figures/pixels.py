@@ -49,7 +49,9 @@ def images(
     lines = -(-n // columns)
     above, beside = int(np.ceil(_ROOM * height)), max(1, width // 8)
     mosaic = np.full((lines * (above + height), columns * (width + beside) - beside), np.nan)
-    figure = go.Figure(layout=layout(title, 900, 90 + round(150 * lines * 6 / columns)))
+    # as high as its images are at this width, below the title
+    drawn = round((900 - 40) * mosaic.shape[0] / mosaic.shape[1])
+    figure = go.Figure(layout=layout(title, 900, 80 + drawn))
     for i, image in enumerate(M):
         top = i // columns * (above + height) + above
         left = i % columns * (width + beside)
