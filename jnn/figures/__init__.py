@@ -31,6 +31,7 @@ from jnn.figures.phases import (
     phase_diagram as phase_diagram,
     trainability as trainability,
 )
+from jnn.figures.pixels import images as images
 from jnn.figures.regions import decision_boundary as decision_boundary
 from jnn.figures.runs import convergence as convergence, losses as losses
 from jnn.figures.surfaces import descent as descent

@@ -55,6 +55,9 @@ EXAMPLES = {
          falling[:20]}, "depth", "rate", "loss",
     ),
     "hidden_units": lambda: figures.hidden_units(trained([1, 8, 1]), x[:, None]),
+    "images": lambda: figures.images(
+        np.cos(np.arange(12 * 64.0)).reshape(12, 8, 8), ["8, not 3"] * 12, title="Digits"
+    ),
     "jacobian_spectrum": lambda: figures.jacobian_spectrum(np.abs(np.sin(np.arange(200)))),
     "losses": lambda: figures.losses(
         {"loss": falling, "validation_loss": falling + 0.02}, best_epoch=40, stopped="patience"

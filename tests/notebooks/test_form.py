@@ -21,6 +21,7 @@ WHOLE = [
     "04_from_least_squares_to_networks",
     "05_from_scikit_learn",
     "06_many_networks",
+    "07_classification_from_scratch",
     "09_backpropagation_in_parallel",
 ]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]

@@ -36,6 +36,8 @@ WRONG = [
     ("ex-04-twins", "T_2 @ W_2 @ T_1.T", "T_2 @ W_2"),
     ("ex-05-hand", "np.maximum(A @ W_1.T + b_1, 0)", "np.tanh(A @ W_1.T + b_1)"),
     ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
+    ("ex-07-momentum", "0.9 * v + g", "0.9 * v - g"),
+    ("ex-07-he", "2 / (1 + a**2)", "2 / (1 + a)"),
 ]
 
 

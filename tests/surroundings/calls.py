@@ -352,6 +352,7 @@ def _figures():
         f.sensitivity(jnp.eye(4)),
         f.matrix(jnp.eye(4)),
         f.confusion_matrix(np.eye(2, dtype=int)),
+        f.images(jnp.ones((2, 3, 3))),
         f.network(NETWORKS["plain"]()),
         f.hidden_units(jnn.from_layers([(1.0, 0.0), (2.0, 0.5)]), X[:, :1]),
         f.residuals(X[:, 0], {"net": Y}),
