@@ -20,6 +20,7 @@ WHOLE = [
     "03_deep_and_narrow",
     "05_from_scikit_learn",
     "06_many_networks",
+    "08_tabular_regression",
 ]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]
 CLOSING = ["## Summary", "## Exercises", "## Sources"]

@@ -32,6 +32,9 @@ WRONG = [
     ("ex-03-fold", "row = [0.0, -0.5], [2.0, -4.0]", "row = [0.0, -0.5], [2.0, -3.0]"),
     ("ex-05-hand", "np.maximum(A @ W_1.T + b_1, 0)", "np.tanh(A @ W_1.T + b_1)"),
     ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
+    ("ex-08-r2", "(y - y.mean()) ** 2", "y**2"),
+    ("ex-08-backprop", "λ_1 = W_2.T @ λ_2", "λ_1 = W_2.T @ (λ_2 / 2)"),
+    ("ex-08-leak", "np.ones((len(x), 1))], axis=1", "np.zeros((len(x), 1))], axis=1"),
 ]
 
 
