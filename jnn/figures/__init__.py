@@ -17,6 +17,7 @@ from jnn.figures.export import (
 )
 from jnn.figures.fits import (
     curves as curves,
+    predicted as predicted,
     residuals as residuals,
     training as training,
 )

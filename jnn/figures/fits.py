@@ -119,6 +119,42 @@ def residuals(
     return figure.update_layout(showlegend=len(residuals) > 1)
 
 
+def predicted(
+    measured: Data,
+    predictions: Mapping[str, Data],
+    *,
+    title: str = "Predicted against measured values",
+    x_title: str = "measured y",
+    y_title: str = "predicted ŷ",
+) -> go.Figure:
+    """Predictions over what was measured: each point's height above the dashed ŷ = y is its error.
+
+    Args:
+      measured: (n,) or (n, 1) targets y.
+      predictions: a name and (n,) or (n, 1) predictions ŷ of these rows for each fit.
+      title: above the picture.
+      x_title: below the horizontal axis.
+      y_title: beside the vertical axis.
+    Raises:
+      ValueError: a shape does not match; the message says which, what came and what was expected.
+
+    >>> figure = predicted([0.0, 2.0], {"net": [0.1, 1.5]})
+    >>> [trace.name for trace in figure.data], figure.data[0].x.tolist()
+    (['ŷ = y', 'net'], [0.0, 2.0])
+    """
+    y = vector("measured", measured)
+    figure = empty(title, x_title, y_title)
+    ends = np.array([y.min(), y.max()])
+    figure.add_scatter(x=ends, y=ends, name="ŷ = y", mode="lines", line=faint_line("dash"))
+    for (name, values), style in zip(
+        predictions.items(), line_styles(len(predictions)), strict=True
+    ):
+        points = vector(f"the prediction {name!r}", values, y.size)
+        marker = {"color": style["color"], "size": 8 if y.size <= 100 else 6, "opacity": 0.7}
+        figure.add_scatter(x=y, y=points, name=typeset(name), mode="markers", marker=marker)
+    return figure.update_layout(showlegend=True)
+
+
 def training(
     x: Data,
     predictions: Mapping[int, Data] | Data,

@@ -65,6 +65,9 @@ EXAMPLES = {
     "matrix": lambda: figures.matrix(triangular),
     "network": lambda: figures.network(trained([1, 8, 8, 1])),
     "phase_diagram": lambda: figures.phase_diagram(w, b, plane),
+    "predicted": lambda: figures.predicted(
+        y, {"as published": 0.8 * y - 0.1 * x, "scaled": y + 0.02 * x}
+    ),
     "residuals": lambda: figures.residuals(x, {"width 4": 0.01 * y, "width 8": 0.001 * x}),
     "sensitivity": lambda: figures.sensitivity(np.abs(triangular) + 1e-3),
     "trainability": lambda: figures.trainability(w, b, plane),

@@ -52,6 +52,19 @@ def test_residuals_by_their_powers_of_ten():
     assert not figure.layout.shapes
 
 
+@pytest.mark.parametrize("shape", [(7,), (7, 1)])
+def test_predictions_stand_over_what_was_measured(shape):
+    y = X[::-1].reshape(shape)
+    figure = figures.predicted(y, {"a": 2 * y, "σ_w² = 1": y})
+    line, first, second = figure.data
+    assert (line.mode, line.line.dash, first.mode) == ("lines", "dash", "markers")
+    assert line.x.tolist() == line.y.tolist() == [0.5, 3.0]  # ŷ = y, over all that was measured
+    np.testing.assert_allclose(first.x, X[::-1])
+    np.testing.assert_allclose(first.y, 2 * X[::-1])
+    assert second.name == "σ<sub>w</sub>² = 1"
+    assert first.marker.color != second.marker.color
+
+
 def test_measurements_are_points_in_the_colour_of_their_line_and_references_dashed():
     figure = figures.curves(
         X, {"σ_w² = 1": X, "b": -X}, measured={"b": ([1.0], [-1.0])}, reference={"stays": X}
@@ -102,6 +115,11 @@ def test_training_opens_on_the_last_fit_with_the_first_beside_it(named):
         (lambda: figures.training(X, {3: X[:2]}), r"the prediction of epoch 3 has shape \(2,\)"),
         (lambda: figures.curves(X, {"a": X}, measured={"b": (X, X)}), r"measured has \['b'\]"),
         (lambda: figures.curves(X, {"a": X}, measured={"a": (X, X[1:])}), r"'a'\]\[1\] has shape"),
+        (
+            lambda: figures.predicted(X, {"a": X[1:]}),
+            r"prediction 'a' has shape \(6,\); expected \(7",
+        ),
+        (lambda: figures.predicted(jnp.ones((7, 2)), {}), r"measured has shape \(7, 2\)"),
         (lambda: figures.curves(X, {}, reference={"a": [1.0]}), "the reference 'a' has shape"),
         (lambda: figures.training(X, {}), "no predictions; expected one frame at least"),
         (lambda: figures.training(X, {1: X}, epochs=[1]), "epochs must not come as well"),

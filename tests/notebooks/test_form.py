@@ -22,6 +22,7 @@ WHOLE = [
     "05_from_scikit_learn",
     "06_many_networks",
     "07_classification_from_scratch",
+    "08_tabular_regression",
     "09_backpropagation_in_parallel",
 ]
 SAID = ["**Aims.**", "**Prerequisites.**", "**Time.**", "**Device.**"]

@@ -38,6 +38,9 @@ WRONG = [
     ("ex-06-identity", ".mean(axis=0) - s2", ".mean(axis=0) + s2"),
     ("ex-07-momentum", "0.9 * v + g", "0.9 * v - g"),
     ("ex-07-he", "2 / (1 + a**2)", "2 / (1 + a)"),
+    ("ex-08-r2", "(y - y.mean()) ** 2", "y**2"),
+    ("ex-08-backprop", "λ_1 = W_2.T @ λ_2", "λ_1 = W_2.T @ (λ_2 / 2)"),
+    ("ex-08-leak", "np.ones((len(x), 1))], axis=1", "np.zeros((len(x), 1))], axis=1"),
 ]
 
 

@@ -356,6 +356,7 @@ def _figures():
         f.network(NETWORKS["plain"]()),
         f.hidden_units(jnn.from_layers([(1.0, 0.0), (2.0, 0.5)]), X[:, :1]),
         f.residuals(X[:, 0], {"net": Y}),
+        f.predicted(Y, {"net": Y}),
         f.training(X[:, 0], jnp.stack([Y, Y]), data=(X[:, 0], Y)),
         f.decision_boundary(lambda x: x[:, 0] > 0, X, X[:, 0] > 0),
         f.phase_diagram(depths, depths, np.ones((4, 4))),
