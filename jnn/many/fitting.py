@@ -169,8 +169,6 @@ def _part(
     """The members of one structure before their first epoch."""
     first = one_of(alike.params, 0)
     settings = plan.settings(first, rows.size, rows.validation is not None)
-    if not settings.least_squares:  # whose Jacobians are written in the order of one vector
-        settings = settings._replace(packing=None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
     group = groups.of_structure(alike, parts)
     return Part(
@@ -186,6 +184,7 @@ def _part(
         states=begun(settings, alike.params, group),
         knobs=mine if own.key else mine._replace(key=knobs.key),
         group=group,
+        in_turn=groups.in_turn(alike),
     )
 
 

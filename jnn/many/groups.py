@@ -12,9 +12,10 @@ from jnn.many.members import Alike
 # Members of one program: from some dozens on each takes as long, and more would leave the cache
 # (1–16–16–1, batch 200); of larger networks so many that parameters, gradients and two moments stay
 # in it, though no fewer than the lanes of a vector (64–100–10: 8 take 0.55 of the time of 64, a
-# member; 128 layers of 8: 0.9 of that of 32; 4 and fewer are slower).
+# member; 4 and fewer are slower).
 _GROUP, _LANES = 64, 8
 _BYTES = 2**20
+_DEEP = 64  # layers of one shape
 _of_the_call: ContextVar[int | None] = ContextVar("_of_the_call", default=None)
 
 
@@ -43,8 +44,22 @@ def _whole_lanes(count: int) -> int:
 
 def of_structure(alike: Alike, structures: int) -> int:
     """Members of one program, where networks of several structures share the threads."""
-    numbers = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
+    numbers = _numbers(alike)
     return group_size(len(alike.places), max(1, threads() // structures), numbers)
+
+
+def in_turn(alike: Alike) -> bool:
+    """Whether a program trains its members one after the other, as `fit` would: the deep ones.
+
+    Abreast all of them go through a layer before any goes on, and find nothing in the cache when
+    they come back.
+    """
+    deepest = max(leaf.shape[1] for leaf in jax.tree.leaves(alike.params))
+    return jax.default_backend() == "cpu" and deepest >= _DEEP
+
+
+def _numbers(alike: Alike) -> int:
+    return sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
 
 
 @contextmanager

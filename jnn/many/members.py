@@ -156,7 +156,7 @@ def _begun(settings: Settings, members: Params) -> tuple[Tree, Tree]:
     """Parameters as a run carries them, and the optimizer's states."""
     p: Any = jax.tree.map(lambda leaf: leaf.astype(wide(settings.dtype)), members)
     if settings.packing is not None:
-        p = jax.vmap(settings.packing.flatten)(p)
+        p = settings.packing.flatten(p)
     return p, jax.vmap(settings.optimizer.init)(p)
 
 

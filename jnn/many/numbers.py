@@ -49,13 +49,19 @@ def varied(members: int, **options: Thing) -> Varied:
             plain: Any = value.measured
             least[name], most[name] = (smoothed(plain, f(column).item()) for f in (np.min, np.max))
             arrays["label_smoothing"] = column
-        elif isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0:
+        elif _is_array(value):
             column = _column(name, value, members)
             least[name], most[name] = column.min().item(), column.max().item()
             arrays[name] = column
         else:
             least[name] = most[name] = value
     return Varied(least, most, arrays)
+
+
+def _is_array(value: Thing) -> bool:
+    if isinstance(value, Loss):  # a tuple, but of functions
+        return False
+    return isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0
 
 
 def _column(name: str, value: Thing, members: int) -> np.ndarray:
@@ -91,7 +97,7 @@ def repeated(options: dict[str, Any], members: int, which: np.ndarray) -> dict[s
         if isinstance(value, Loss) and np.ndim(value.smoothing):
             plain: Any = value.measured
             return smoothed(plain, _column("label_smoothing", value.smoothing, members)[which])
-        if isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0:
+        if _is_array(value):
             return _column(name, value, members)[which]
         return value
 

@@ -1,7 +1,7 @@
 """How many epochs a chunk has."""
 
 LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
-_GAIN = 1.2  # by less a longer chunk is no faster: calls cost a fifth of it at most
+_GAIN = 1.1  # by less a longer chunk is no faster: calls cost a tenth of it at most
 
 
 class Pace:
@@ -19,7 +19,7 @@ class Pace:
     ...     lengths.append(pace.chunk)
     ...     pace.took(pace.chunk, members=10, seconds=3.0 + pace.chunk)
     >>> lengths
-    [1, 1, 2, 4, 8, 16, 8, 8]
+    [1, 1, 2, 4, 8, 16, 32, 16]
     """
 
     def __init__(self, epochs: int) -> None:

@@ -31,6 +31,7 @@ class Part:
       names: of the columns of their history.
       states, knobs: (m, …) a leaf, on the host; a key that all share as it is.
       group: how many members one call of the program trains.
+      in_turn: one after the other, not abreast.
     """
 
     places: np.ndarray
@@ -39,6 +40,7 @@ class Part:
     states: State
     knobs: Knobs
     group: int
+    in_turn: bool
     # futures of the compiled one, by device; None: the default device
     programs: dict[Any, Any] = dataclasses.field(default_factory=dict)
     compile_seconds: float = 0.0
@@ -89,7 +91,9 @@ class Part:
         alone = None if device is None else Mesh(np.array([device]), ("members",))
         with meshes.current(alone):  # whatever mesh is the current one
             shape = (rows, len(self.names))
-            lowered = compiled.run.lower(self.settings, *others, sources.length, shape, own, epochs)
+            lowered = compiled.run.lower(
+                self.settings, *others, sources.length, shape, own, self.in_turn, epochs
+            )
         self.compile_seconds = time.perf_counter() - start
 
         def compiled_now() -> Any:
@@ -115,8 +119,12 @@ class Part:
         states = with_best(self.states)
         found = (states.params, states.best, states.optimizer)
         settings = self.settings
-        as_they_are = settings.packing is None and wide(settings.dtype) == settings.dtype
-        return found if as_they_are else jax.device_get(_unpacked(settings, found))
+        if wide(settings.dtype) != settings.dtype:
+            return jax.device_get(_unpacked(settings, found))
+        if settings.packing is None:
+            return found
+        params, best, optimizer = map(settings.packing.restore_state, found)
+        return params, best, optimizer
 
     def table(self) -> np.ndarray:
         """(m, epochs, names), NaN after a member's last epoch."""

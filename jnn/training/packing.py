@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """How a network's parameters lie in it; hashable."""
+    """How a network's parameters lie in it; hashable. Those of M networks have M in front."""
 
     structure: Any
     places: tuple[Place, ...]
@@ -44,24 +44,27 @@ class Packing(NamedTuple):
     def flatten(self, params: Params) -> Packed:
         """Each array in its place."""
         vector, others = [], []
-        for leaf, place in zip(jax.tree.leaves(params), self.places, strict=True):
-            if place.small:
-                vector.append((leaf.swapaxes(-1, -2) if place.swapped else leaf).ravel())
+        for leaf, (shape, small, swapped) in zip(jax.tree.leaves(params), self.places, strict=True):
+            if small:
+                members = leaf.shape[: leaf.ndim - len(shape)]
+                row = leaf.swapaxes(-1, -2) if swapped else leaf
+                vector.append(row.reshape(*members, math.prod(shape)))
             else:
                 others.append(leaf)
-        return Packed(_module(vector[0]).concatenate(vector), tuple(others))
+        return Packed(_module(vector[0]).concatenate(vector, axis=-1), tuple(others))
 
     def restore(self, packed: Packed) -> Params:
         """The parameters again."""
         ends = list(accumulate(math.prod(place.shape) for place in self.places if place.small))
-        parts = iter(_module(packed.vector).split(packed.vector, ends[:-1]))
+        parts = iter(_module(packed.vector).split(packed.vector, ends[:-1], axis=-1))
+        members = packed.vector.shape[:-1]
         others = iter(packed.others)
         leaves = []
         for shape, small, swapped in self.places:
             leaf = next(parts) if small else next(others)
             if swapped:
-                leaf = leaf.reshape(*shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
-            leaves.append(leaf.reshape(shape))
+                leaf = leaf.reshape(*members, *shape[:-2], shape[-1], shape[-2]).swapaxes(-1, -2)
+            leaves.append(leaf.reshape(*members, *shape))
         return jax.tree.unflatten(self.structure, leaves)
 
     def restore_state(self, state: Tree) -> Tree:

@@ -129,6 +129,17 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_member_is_what_fit_makes_of_it(case, x64):
+    assert_as_alone(case)
+
+
+@pytest.mark.parametrize("case", ["splits of their own", "dropout", "bfgs", "weights, sgd"])
+def test_in_turn_it_is_so_as_well(case, x64, monkeypatch):
+    monkeypatch.setattr(groups, "_DEEP", 1)
+    assert_as_alone(case)
+
+
+def assert_as_alone(case):
+    """Each member of `fit_many` beside `fit`."""
     network, data, options = CASES[case]
     members = drawn(**network, dtype=jnp.float64)
     fits = jnn.fit_many(members, data, epochs=12, progress=False, **options)
@@ -150,7 +161,19 @@ def test_each_member_is_what_fit_makes_of_it(case, x64):
             assert oracles.apart(getattr(found, part), getattr(alone, part)) < tolerance
 
 
-def test_neighbours_place_and_threads_change_no_bit(monkeypatch):
+def test_a_loss_may_be_an_object():
+    """A named tuple of functions, which is no column of numbers."""
+    options = {"loss": jnn.losses.quantile(0.3), "epochs": 2, "progress": False}
+    fits = jnn.fit_many(drawn(), (X, Y), **options)
+    alone = jnn.fit(member(drawn(), 1), (X, Y), **options)
+    np.testing.assert_allclose(fits.history["loss"][1], alone.history["loss"], rtol=1e-5)
+    of_folds = jnn.cross_validate(drawn(), (X, Y), 3, **options)
+    assert np.isfinite(of_folds.history["loss"]).all()
+
+
+@pytest.mark.parametrize("deep", [64, 1], ids=["abreast", "in turn"])
+def test_neighbours_place_and_threads_change_no_bit(deep, monkeypatch):
+    monkeypatch.setattr(groups, "_DEEP", deep)
     members = drawn(24)
     whole = jnn.fit_many(members, (X, Y), epochs=5, progress=False)
     order = np.random.default_rng(0).permutation(24)

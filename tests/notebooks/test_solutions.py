@@ -42,7 +42,7 @@ WRONG = [
     ("ex-08-backprop", "λ_1 = W_2.T @ λ_2", "λ_1 = W_2.T @ (λ_2 / 2)"),
     ("ex-08-leak", "np.ones((len(x), 1))], axis=1", "np.zeros((len(x), 1))], axis=1"),
     ("ex-09-factors", "(N - 1).bit_length()", "N.bit_length()"),
-    ("ex-09-transposed", "jnp.swapaxes(J, 1, 2)[::-1]", "J[::-1]"),
+    ("ex-09-transposed", "J.mT[::-1]", "J[::-1]"),
 ]
 
 
