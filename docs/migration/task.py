@@ -23,6 +23,6 @@ def start() -> list[tuple[np.ndarray, np.ndarray]]:
 
 def agree(theirs: object, ours: object) -> None:
     """Print the mean squared errors of two predictions, and assert that they are one run's."""
-    a, b = (float(np.mean((np.asarray(y) - Y) ** 2)) for y in (theirs, ours))
-    print(f"theirs {a:.4g}, jnn {b:.4g}")
-    np.testing.assert_allclose(a, b, rtol=1e-2)  # float32, 400 steps of Adam
+    a, b = (np.asarray(y).reshape(Y.shape) for y in (theirs, ours))
+    print(f"theirs {np.mean((a - Y) ** 2):.4g}, jnn {np.mean((b - Y) ** 2):.4g}")
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)  # measured: 1e-6 after 400 steps of Adam
