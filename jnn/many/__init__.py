@@ -1,4 +1,4 @@
-"""Many networks of one structure, trained in one program on all cores."""
+"""Many networks, of one structure or several, trained on all cores."""
 
 from jnn.many.crossvalidation import cross_validate as cross_validate
 from jnn.many.designs import grid as grid

@@ -2,8 +2,8 @@
 
 Abreast is `jax.vmap` of the epoch that `fit` runs. A member that is done (stopped, or diverged) is
 frozen; it costs what it did until the host leaves it out of the next group. In turn each member
-runs all epochs before the next begins, in `fit`'s own program: for networks of which several at
-once would leave the cache.
+runs all epochs of the call before the next begins: for networks of which several at once would
+leave the cache.
 """
 
 from collections.abc import Callable

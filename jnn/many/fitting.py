@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -167,7 +168,8 @@ def _part(
     plan: Plan, alike: Alike, knobs: Knobs, rows: sources.Sources, own: Own, parts: int
 ) -> Part:
     """The members of one structure before their first epoch."""
-    first = one_of(alike.params, 0)
+    # packed or not wherever the members lie, for the host has them
+    first = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf[0])), alike.params)
     settings = plan.settings(first, rows.size, rows.validation is not None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
     group = groups.of_structure(alike, parts)

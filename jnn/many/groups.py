@@ -19,15 +19,15 @@ _DEEP = 64  # layers of one shape
 _of_the_call: ContextVar[int | None] = ContextVar("_of_the_call", default=None)
 
 
-def group_size(members: int, threads: int, numbers: int) -> int:
-    """How many members, each of so many parameters, one program trains.
+def group_size(members: int, threads: int, numbers: int, turns: bool = False) -> int:
+    """How many members, each of so many parameters, one program trains, abreast or in turn.
 
     A few sizes, and as many groups on every thread.
 
     >>> group_size(1024, 2, 321), group_size(100, 2, 321), group_size(5, 2, 321)
     (64, 56, 4)
-    >>> group_size(1024, 2, 7510), group_size(1, 2, 7510)
-    (8, 1)
+    >>> group_size(1024, 2, 7510), group_size(1, 2, 7510), group_size(5, 2, 7510, turns=True)
+    (8, 1, 3)
     """
     given = _of_the_call.get()
     if given is not None:
@@ -35,6 +35,8 @@ def group_size(members: int, threads: int, numbers: int) -> int:
     most = min(_GROUP, max(_LANES, _whole_lanes(_BYTES // (4 * 4 * numbers))))
     rounds = -(-members // (most * threads))
     size = -(-members // (rounds * threads))
+    if turns:  # no lanes to fill
+        return size
     return _whole_lanes(size + _LANES - 1) if size > _LANES else 2 ** (size - 1).bit_length()
 
 
@@ -44,8 +46,9 @@ def _whole_lanes(count: int) -> int:
 
 def of_structure(alike: Alike, structures: int) -> int:
     """Members of one program, where networks of several structures share the threads."""
-    numbers = _numbers(alike)
-    return group_size(len(alike.places), max(1, threads() // structures), numbers)
+    numbers = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
+    share = max(1, threads() // structures)
+    return group_size(len(alike.places), share, numbers, in_turn(alike))
 
 
 def in_turn(alike: Alike) -> bool:
@@ -56,10 +59,6 @@ def in_turn(alike: Alike) -> bool:
     """
     deepest = max(leaf.shape[1] for leaf in jax.tree.leaves(alike.params))
     return jax.default_backend() == "cpu" and deepest >= _DEEP
-
-
-def _numbers(alike: Alike) -> int:
-    return sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
 
 
 @contextmanager

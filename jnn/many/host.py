@@ -117,9 +117,11 @@ class Runs:
         for part in self.parts:
             leaves = jax.tree.leaves(part.states.params)
             numbers = sum(leaf[0].size for leaf in leaves)
+            packing = part.settings.packing
+            arrays = len(leaves) if packing is None else len(packing.places)
             steps = int(self.sources.steps_of(part.places).max())
             rows = len(part.places) * self.sources.data.x.shape[-2]
-            seconds += len(part.places) * steps * len(leaves) * 1e-6 + rows * numbers * 2e-10
+            seconds += len(part.places) * steps * arrays * 1e-6 + rows * numbers * 2e-10
         return max(1, int(LOOK_SECONDS / 4 * self.threads / seconds))
 
     def _left(self) -> int:

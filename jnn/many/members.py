@@ -164,14 +164,14 @@ def together(parts: list[tuple[np.ndarray, Any]]) -> Any:
     """What is found of the members of every structure: (M, …) a leaf, or for several a list.
 
     Args:
-      parts: which members they are, and leaves (m, …).
+      parts: which members they are, and leaves (m, …), which the run goes on to write in.
     """
     if len(parts) == 1:
-        return jax.device_put(parts[0][1])
+        return jax.device_put(parts[0][1], may_alias=False)
     members: dict[int, Any] = {}
     for index, found in parts:
         members |= {int(i): one_of(found, place) for place, i in enumerate(index)}
-    return jax.device_put([members[i] for i in range(len(members))])
+    return jax.device_put([members[i] for i in range(len(members))], may_alias=False)
 
 
 def of_members(found: Any, index: Any) -> Any:

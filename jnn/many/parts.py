@@ -58,7 +58,7 @@ class Part:
     def arguments(
         self, group: np.ndarray, sources: Sources, own: Own, order: Any, epochs: int
     ) -> list[Any]:
-        """What the program takes of a group, which is filled up with copies of its last member.
+        """What the program takes of a group; copies of its last member, done ones, fill it up.
 
         Args:
           group: places within this part.
@@ -80,7 +80,9 @@ class Part:
         order = of_each(order, filled) if own.order else order
         # integers that no switch of JAX widens
         integers = map(np.int32, (n, steps, epochs))
-        return [of_each(self.states, members), knobs, *rows, order, *integers]
+        states = of_each(self.states, members)
+        states.reason[len(group) :] = Reason.HALVED
+        return [states, knobs, *rows, order, *integers]
 
     def traced(
         self, arguments: list[Any], sources: Sources, rows: int, own: Own, device: Any

@@ -9,7 +9,8 @@ import oracles
 import pytest
 
 import jnn
-from jnn.many import groups, host, pace
+from jnn.many import groups, host, pace, parts
+from jnn.many.members import by_structure
 
 pytestmark = pytest.mark.table
 
@@ -132,10 +133,66 @@ def test_each_member_is_what_fit_makes_of_it(case, x64):
     assert_as_alone(case)
 
 
-@pytest.mark.parametrize("case", ["splits of their own", "dropout", "bfgs", "weights, sgd"])
-def test_in_turn_it_is_so_as_well(case, x64, monkeypatch):
-    monkeypatch.setattr(groups, "_DEEP", 1)
+IN_TURN = ["splits of their own", "dropout", "one mask for all", "bfgs", "patience", "weights, sgd"]
+
+
+@pytest.mark.parametrize("case", IN_TURN)
+def test_in_turn_it_is_so_as_well(case, x64, in_turn):
     assert_as_alone(case)
+    assert all(in_turn)
+
+
+@pytest.fixture
+def in_turn(monkeypatch):
+    """Every network counts as deep; whether each program trained its members in turn."""
+    monkeypatch.setattr(groups, "_DEEP", 1)
+    traced, seen = parts.Part.traced, []
+
+    def spied(part, *arguments):
+        seen.append(part.in_turn)
+        return traced(part, *arguments)
+
+    monkeypatch.setattr(parts.Part, "traced", spied)
+    return seen
+
+
+def test_stacks_of_64_layers_train_in_turn():
+    for layers, expected in ((63, False), (64, True)):
+        members = drawn(2, [1, *[2] * (layers + 1), 1])
+        (alike,) = by_structure(members)
+        assert groups.in_turn(alike) is expected
+
+
+def test_copies_that_fill_a_group_are_done(in_turn):
+    """Three members in a program of eight: five copies, whose loop ends before it begins."""
+    with groups.of(8):
+        fits = jnn.fit_many(drawn(3), (X, Y), epochs=3, progress=False)
+    members = drawn(3)
+    assert fits.epochs.tolist() == [3, 3, 3]
+    for m in range(3):
+        alone = jnn.fit(member(members, m), (X, Y), epochs=3, progress=False)
+        assert oracles.apart(fits[m].params, alone.params) < 1e-5
+
+
+def test_half_precision():
+    members = drawn(3, dtype=jnp.bfloat16)
+    fits = jnn.fit_many(members, (X, Y), epochs=3, progress=False)
+    for m in range(3):
+        alone = jnn.fit(member(members, m), (X, Y), epochs=3, progress=False)
+        assert jax.tree.leaves(fits.params)[0].dtype == jnp.bfloat16
+        assert oracles.apart(fits[m].params, alone.params) < 1e-2
+
+
+def test_what_a_callback_was_given_stays_as_it_was(an_epoch_at_a_time):
+    kept = []
+
+    def keep(fits):
+        kept.append((fits.params, jax.tree.map(np.array, fits.params)))
+
+    jnn.fit_many(drawn(4, (40, 40, 40, 1)), (np.tile(X, 40), Y), epochs=6, progress=keep)
+    assert len(kept) > 2
+    for then, copy in kept:
+        assert_same(then, copy)
 
 
 def assert_as_alone(case):

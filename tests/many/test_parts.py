@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jnn
 from jnn.many import groups
@@ -71,6 +71,11 @@ def check_all():
                 check(run(mesh, options), expected)
             except Exception as error:  # noqa: BLE001
                 print(name, mesh, type(error).__name__, str(error)[:500])
+    rates = CASES["rates"]
+    seven = jax.make_mesh((7,), ("a",), axis_types=(AxisType.Auto,))
+    elsewhere = NamedSharding(seven, PartitionSpec("a"))  # M is 21
+    for place in (jax.devices()[1], elsewhere):
+        check(run(None, rates, jax.device_put(drawn(), place)), run(None, rates))
     networks = [jnn.init_network_params([1, 3 + i % 2, 1], jax.random.key(i)) for i in range(5)]
     check(run(meshes[0], {}, networks), run(None, {}, networks))
     print("done")
