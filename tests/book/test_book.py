@@ -166,8 +166,13 @@ def test_the_lectures_go_into_another_book_unchanged(tmp_path: Path) -> None:
         shutil.copy(lecture, source / lecture.name)
     names = "\n".join(lecture.stem for lecture in lectures)
     (source / "index.md").write_text(f"# A book\n\n```{{toctree}}\n{names}\n```\n")
-    extensions = ["myst_nb", "sphinx_exercise", "sphinx_proof", "sphinx_design"]
-    enabled = ["amsmath", "colon_fence", "deflist", "dollarmath", "substitution"]
+    said = (Path(__file__).parents[2] / "docs" / "lecturers.md").read_text()
+
+    def named(key: str) -> list[str]:
+        return re.findall(rf"{key}: \[(.+)\]", said)[0].split(", ")
+
+    extensions = ["myst_nb", *named("extra_extensions")]
+    enabled = named("myst_enable_extensions")
     (source / "conf.py").write_text(
         f"extensions = {json.dumps(extensions)}\nmyst_enable_extensions = {json.dumps(enabled)}\n"
         "nb_execution_mode = 'off'\nhtml_theme = 'sphinx_book_theme'\nnumfig = True\n"
