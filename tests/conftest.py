@@ -13,7 +13,6 @@ import jax
 import jaxtyping
 import pytest
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell's background ignores Ctrl-C, and every process that the tests start would
     signal.signal(signal.SIGINT, signal.default_int_handler)
