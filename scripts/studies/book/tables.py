@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = (ROOT / "scripts" / "benchmarks" / "results", ROOT / "scripts" / "studies" / "results")
-_NAME = re.compile(r"(?P<study>[a-z]+)_(?P<machine>.+)_(?P<date>\d{4}-\d\d-\d\d)")
+_NAME = re.compile(r"(?P<study>[a-z_]+)_(?P<machine>[a-z]+_jax.+)_(?P<date>\d{4}-\d\d-\d\d)")
 # A contestant, two numbers or more, and how many times the time of jnn that is.
 _ROW = re.compile(r"(?P<who>\S.*?) {2,}(?P<numbers>[-–\d., e+]+) {2,}(?P<ratio>\d+\.\d+)")
 
@@ -37,7 +37,8 @@ def page() -> str:
     for study, path in newest().items():
         text = path.read_text()
         machine, _, rest = text.partition("\n")
-        parts.append(f"\n## {study.capitalize()}\n\n**Measured:** {machine.strip()}\n")
+        title = study.replace("_", " ").capitalize()
+        parts.append(f"\n## {title}\n\n**Measured:** {machine.strip()}\n")
         ratios, whole = _ratios(rest), f"```text\n{rest.strip()}\n```\n"
         parts += [*ratios, f":::{{dropdown}} The whole table\n{whole}:::\n"] if ratios else [whole]
     return "\n".join(parts)
