@@ -21,7 +21,7 @@ from jnn.many.result import Fits
 from jnn.many.resuming import Keeper
 from jnn.many.rungs import Rungs
 from jnn.many.workers import over_workers
-from jnn.params import sizes
+from jnn.params import Params, sizes
 from jnn.precision import wide
 from jnn.training import progress as bars, steps
 from jnn.training.options import Knobs, Metrics, Plan, Progress
@@ -151,7 +151,8 @@ def _begun(
     devices: list[Any],
 ) -> Runs:
     """The runs before their first epoch, everything checked."""
-    firsts = [one_of(one.params, 0) for one in alike]
+    # on the default device, wherever the members lie: the host takes them all
+    firsts = [jax.tree.map(_first, one.params) for one in alike]
     checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
     rows = checked[0]  # the same for all structures
     several = len(keys) > 1
@@ -160,16 +161,27 @@ def _begun(
     knobs = knobs_of(plan, options, count, wide(firsts[0][0].w.dtype))
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
-    parts = [_part(plan, one, knobs, rows, own, len(alike)) for one in alike]
+    parts = [
+        _part(plan, one, first, knobs, rows, own, len(alike))
+        for one, first in zip(alike, firsts, strict=True)
+    ]
     return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
 
 
+def _first(leaf: Any) -> Array:
+    return jnp.asarray(np.asarray(leaf[0]))
+
+
 def _part(
-    plan: Plan, alike: Alike, knobs: Knobs, rows: sources.Sources, own: Own, parts: int
+    plan: Plan,
+    alike: Alike,
+    first: Params,
+    knobs: Knobs,
+    rows: sources.Sources,
+    own: Own,
+    parts: int,
 ) -> Part:
     """The members of one structure before their first epoch."""
-    # packed or not wherever the members lie, for the host has them
-    first = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf[0])), alike.params)
     settings = plan.settings(first, rows.size, rows.validation is not None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
     group = groups.of_structure(alike, parts)

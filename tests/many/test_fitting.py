@@ -10,7 +10,6 @@ import pytest
 
 import jnn
 from jnn.many import groups, host, pace, parts
-from jnn.many.members import by_structure
 
 pytestmark = pytest.mark.table
 
@@ -154,13 +153,6 @@ def in_turn(monkeypatch):
 
     monkeypatch.setattr(parts.Part, "traced", spied)
     return seen
-
-
-def test_stacks_of_64_layers_train_in_turn():
-    for layers, expected in ((63, False), (64, True)):
-        members = drawn(2, [1, *[2] * (layers + 1), 1])
-        (alike,) = by_structure(members)
-        assert groups.in_turn(alike) is expected
 
 
 def test_copies_that_fill_a_group_are_done(in_turn):
