@@ -176,6 +176,19 @@ def function(name: str, value: Thing, allowed: str) -> Callable[..., Any]:
     return value
 
 
+def sequence(name: str, value: Thing, entries: str) -> tuple[Any, ...]:
+    """The entries, or a TypeError where there are none.
+
+    >>> sequence("labels", 3, "names, one a class")
+    Traceback (most recent call last):
+      ...
+    TypeError: labels is 3; it must be a list of names, one a class
+    """
+    if not np.iterable(value):
+        raise TypeError(_sentence(name, value, f"a list of {entries}"))
+    return tuple(value)
+
+
 # ---- JAX ----
 
 

@@ -49,6 +49,8 @@ def matrix(
     [['1', ''], ['−0.5', '1']]
     """
     M = numbers("M", M)
+    if labels is not None:
+        labels = checks.sequence("labels", labels, "names, one a row")
     _check(M, labels, blocks)
     figure = go.Figure(_heat(M, log), layout=layout(title, 760, 720))
     _label_axes(figure, M.shape, labels)
@@ -73,7 +75,9 @@ def confusion_matrix(
     >>> figure = confusion_matrix([[8, 2], [1, 9]], ["cat", "dog"], title="Pets")
     """
     M = numbers("confusion", confusion)
-    names = [str(label) for label in (range(max([1, *M.shape])) if labels is None else labels)]
+    if labels is None:
+        labels = range(max([1, *M.shape]))
+    names = [str(label) for label in checks.sequence("labels", labels, "names, one a class")]
     if M.shape != (len(names), len(names)) or not names:
         raise ValueError(f"confusion has shape {M.shape}; expected (K, K) for {len(names)} labels")
     if wrong := np.count_nonzero(~(np.isfinite(M) & (M >= 0))):
@@ -102,8 +106,11 @@ def _check(M: np.ndarray, labels: Sequence[str] | None, blocks: Sequence[int] | 
         raise ValueError(f"labels and blocks are for a square matrix; M has shape {M.shape}")
     if labels is not None and len(labels) != rows:
         raise ValueError(f"{len(labels)} labels for M of shape {M.shape}; expected {rows}")
-    sizes = [checks.integer("a size of blocks", n, 1) for n in blocks or []]
-    if blocks is not None and sum(sizes) != rows:
+    if blocks is None:
+        return
+    given = checks.sequence("blocks", blocks, "sizes")
+    sizes = [checks.integer("a size of blocks", n, 1) for n in given]
+    if sum(sizes) != rows:
         raise ValueError(f"blocks {sizes} must sum to {rows}, the rows of M")
 
 

@@ -30,7 +30,7 @@ def images(
       title: above the picture.
     Raises:
       ValueError: pixels are not finite images, captions are not one an image, columns is below 1.
-      TypeError: columns is not an integer.
+      TypeError: columns is not an integer, or captions no list.
 
     >>> figure = images(jnp.ones((3, 8, 8)), ["0", "1", "2"], columns=2)
     >>> [note.text for note in figure.layout.annotations]
@@ -43,8 +43,10 @@ def images(
             "reshape rows of 64 numbers by pixels.reshape(-1, 8, 8)"
         )
     columns = min(checks.integer("columns", columns, 1), len(M))
-    if captions is not None and len(captions) != len(M):
-        raise ValueError(f"{len(captions)} captions for {len(M)} images; expected one each")
+    if captions is not None:
+        captions = checks.sequence("captions", captions, "texts, one an image")
+        if len(captions) != len(M):
+            raise ValueError(f"{len(captions)} captions for {len(M)} images; expected one each")
     n, height, width = M.shape
     lines = -(-n // columns)
     above, beside = int(np.ceil(_ROOM * height)), max(1, width // 8)

@@ -49,7 +49,7 @@ def varied(members: int, **options: Thing) -> Varied:
             plain: Any = value.measured
             least[name], most[name] = (smoothed(plain, f(column).item()) for f in (np.min, np.max))
             arrays["label_smoothing"] = column
-        elif _is_array(value):
+        elif _is_column(name, value):
             column = _column(name, value, members)
             least[name], most[name] = column.min().item(), column.max().item()
             arrays[name] = column
@@ -58,8 +58,9 @@ def varied(members: int, **options: Thing) -> Varied:
     return Varied(least, most, arrays)
 
 
-def _is_array(value: Thing) -> bool:
-    if isinstance(value, Loss):  # a tuple, but of functions
+def _is_column(name: str, value: Thing) -> bool:
+    """Whether it may be one number for each member; of a loss and the like their numbers may."""
+    if name in ("loss", "penalty", "plateau", "stop"):
         return False
     return isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0
 
@@ -97,7 +98,7 @@ def repeated(options: dict[str, Any], members: int, which: np.ndarray) -> dict[s
         if isinstance(value, Loss) and np.ndim(value.smoothing):
             plain: Any = value.measured
             return smoothed(plain, _column("label_smoothing", value.smoothing, members)[which])
-        if _is_array(value):
+        if _is_column(name, value):
             return _column(name, value, members)[which]
         return value
 

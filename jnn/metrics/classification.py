@@ -101,6 +101,8 @@ def classification_report(
             "classification_report needs scikit-learn: pip install scikit-learn"
         ) from error
     threshold = checks.number("threshold", threshold)
+    if labels is not None:
+        labels = checks.sequence("labels", labels, "names, one a class")
     y, p, names = _paired(*_arrays(targets, predictions), labels, threshold)
     w = None
     if weights is not None:

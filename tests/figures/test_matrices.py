@@ -93,3 +93,16 @@ def test_confusion_matrix_is_coloured_by_shares_of_rows_and_tells_counts():
 def test_wrong_arrays_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: figures.matrix(np.eye(3), labels=3), "labels is 3; it must be a list of names"),
+        (lambda: figures.matrix(np.eye(3), blocks=3), "blocks is 3; it must be a list of sizes"),
+        (lambda: figures.confusion_matrix(np.eye(2), 2), "labels is 2; it must be a list of names"),
+    ],
+)
+def test_what_is_no_list_is_named(call, message, as_a_user):
+    with pytest.raises(TypeError, match=message):
+        call()

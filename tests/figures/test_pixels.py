@@ -35,3 +35,8 @@ def test_a_row_is_no_wider_than_its_images():
 def test_wrong_images_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_captions_are_a_list(as_a_user):
+    with pytest.raises(TypeError, match="captions is 3; it must be a list of texts, one an image"):
+        figures.images(THREE, 3)

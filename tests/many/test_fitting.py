@@ -309,6 +309,12 @@ def test_parts_of_a_result():
         fits[M]
 
 
+@pytest.mark.parametrize("name", ["loss", "penalty", "plateau", "stop"])
+def test_what_has_numbers_of_its_own_is_no_column(name, as_a_user):
+    with pytest.raises(TypeError, match=rf"{name} is \[1\.0, .*; it must be "):
+        jnn.fit_many(drawn(), (X, Y), **{name: [1.0] * M})
+
+
 def test_raw_keys():
     raw = jax.random.key_data(KEYS)
     fits = [jnn.fit_many(drawn(), (X, Y), epochs=2, key=key, progress=False) for key in (raw, KEYS)]
