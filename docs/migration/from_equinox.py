@@ -1,4 +1,4 @@
-"""Equinox beside jnn. The layout of W is the same, (n_l, n_(l-1)): nothing is transposed."""
+"""Equinox beside jnn: W has the same shape, (n_l, n_(l-1))."""
 
 import equinox as eqx
 import jax

@@ -10,7 +10,7 @@ import jnn
 # ---- Flax ----
 
 rngs = nnx.Rngs(0)
-linear = [nnx.Linear(1, 16, rngs=rngs), nnx.Linear(16, 16, rngs=rngs), nnx.Linear(16, 1, rngs=rngs)]
+linear = [nnx.Linear(n, m, rngs=rngs) for n, m in ((1, 16), (16, 16), (16, 1))]
 for layer, (w, b) in zip(linear, start(), strict=True):
     layer.kernel.set_value(jnp.asarray(w.T))
     layer.bias.set_value(jnp.asarray(b))

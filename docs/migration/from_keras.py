@@ -1,4 +1,4 @@
-"""Keras beside jnn. A kernel is (n_(l-1), n_l), the transpose of W; ε is 1e-7 unless it is said."""
+"""Keras beside jnn: a kernel is W transposed; ε is 1e-7 unless said."""
 
 import keras
 from task import BATCH, EPOCHS, RATE, X, Y, agree, start

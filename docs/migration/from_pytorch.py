@@ -1,4 +1,4 @@
-"""PyTorch beside jnn. The layout of W is the same, (n_l, n_(l-1)): nothing is transposed."""
+"""PyTorch beside jnn: W has the same shape, (n_l, n_(l-1))."""
 
 import torch
 from task import BATCH, EPOCHS, RATE, X, Y, agree, start
@@ -8,7 +8,13 @@ import jnn
 
 # ---- PyTorch ----
 
-model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
+model = nn.Sequential(
+    nn.Linear(1, 16),
+    nn.Tanh(),
+    nn.Linear(16, 16),
+    nn.Tanh(),
+    nn.Linear(16, 1),
+)
 with torch.no_grad():
     for layer, (w, b) in zip(model[::2], start(), strict=True):
         layer.weight.copy_(torch.from_numpy(w))

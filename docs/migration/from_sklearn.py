@@ -1,4 +1,4 @@
-"""scikit-learn beside jnn. Its coefs_ are the transposes of W; it halves the squared error."""
+"""scikit-learn beside jnn: coefs_ are W transposed; errors are halved."""
 
 import warnings
 
@@ -32,7 +32,7 @@ model = FromStart(
 )
 model.rest = iter(start())
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # "not converged": it ran the epochs that it was asked for
+    warnings.simplefilter("ignore")  # it was not asked to converge
     model.fit(X, Y.ravel())
 
 # ---- jnn ----

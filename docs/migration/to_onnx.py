@@ -8,7 +8,10 @@ from task import RATE, X, Y, start
 import jnn
 
 params = jnn.fit(
-    jnn.from_layers(start()), (X, Y), learning_rate=RATE, epochs=100, progress=False
+    jnn.from_layers(start()),
+    (X, Y),
+    learning_rate=RATE,
+    progress=False,
 ).params
 
 model = to_onnx(lambda x: jnn.predict(params, x), [("n", 1)])  # any number of rows

@@ -17,7 +17,9 @@ def _needs(path: Path) -> str:
     needs = [number for number in numbers if number < path.stem[:2]]
     if "jnn[sklearn]" in before:
         needs.append("scikit-learn")
-    return f"| `{path.stem}` | {time} | {', '.join(needs)} |".replace("|  |", "| |")
+    (title,) = re.findall(r"^# (.+)$", text.partition("```{code-cell}")[0], re.MULTILINE)
+    link = f"[{title}](lectures/{path.stem}.ipynb)"
+    return f"| {path.stem[:2]} | {link} | {time} | {', '.join(needs) or '–'} |"
 
 
 def _exercises(path: Path) -> str:
@@ -31,7 +33,7 @@ def _exercises(path: Path) -> str:
 
 def test_the_table_of_times_and_needs_is_that_of_the_lectures() -> None:
     expected = [_needs(path) for path in LECTURES]
-    found = re.findall(r"^\| `\d\d_.*$", PAGE.read_text(), re.MULTILINE)
+    found = re.findall(r"^\| \d\d \| \[.*$", PAGE.read_text(), re.MULTILINE)
     assert found == expected, "the rows must be:\n" + "\n".join(expected)
 
 
