@@ -155,6 +155,7 @@ def _begun(
     firsts = [jax.tree.map(_first, one.params) for one in alike]
     checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
     rows = checked[0]  # the same for all structures
+    examples = sources.examples_a_step(plan, data)
     several = len(keys) > 1
     own = Own(key=several and bool(plan.dropout_rate), rows=rows.own, order=several)
     count = sum(len(one.places) for one in alike)
@@ -162,7 +163,7 @@ def _begun(
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
     parts = [
-        _part(plan, one, first, knobs, rows, own, len(alike))
+        _part(plan, one, first, knobs, rows, own, groups.of_structure(one, len(alike), examples))
         for one, first in zip(alike, firsts, strict=True)
     ]
     return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
@@ -179,12 +180,11 @@ def _part(
     knobs: Knobs,
     rows: sources.Sources,
     own: Own,
-    parts: int,
+    group: int,
 ) -> Part:
     """The members of one structure before their first epoch."""
     settings = plan.settings(first, rows.size, rows.validation is not None)
     mine = one_of(knobs._replace(key=knobs.key if own.key else None), alike.places)
-    group = groups.of_structure(alike, parts)
     return Part(
         places=alike.places,
         settings=settings,

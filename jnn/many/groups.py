@@ -9,30 +9,33 @@ import jax
 
 from jnn.many.members import Alike
 
-# Members of one program: from some dozens on each takes as long, and more would leave the cache
-# (1–16–16–1, batch 200); of larger networks so many that parameters, gradients and two moments stay
-# in it, though no fewer than the lanes of a vector (64–100–10: 8 take 0.55 of the time of 64, a
-# member; 4 and fewer are slower).
+# Members of one program on a CPU: from some dozens on each takes as long; no more than what stays
+# in the cache, parameters, gradient and two moments, states and adjoints (1–16–16–1, batch 200: 16
+# to 32 take 0.8 to 0.9 of the time of 64, a member; 64–100–10: 8 take 0.55), though no fewer than
+# the lanes of a vector: 4 are slower.
 _GROUP, _LANES = 64, 8
-_BYTES = 2**20
+_BYTES = 3 * 2**19
+# On an accelerator one batch fills the device, of its memory no more than this, history beside it.
+_BATCH, _BATCH_BYTES = 2**14, 2**30
 _DEEP = 64  # layers of one shape
 _of_the_call: ContextVar[int | None] = ContextVar("_of_the_call", default=None)
 
 
 def group_size(members: int, threads: int, numbers: int, turns: bool = False) -> int:
-    """How many members, each of so many parameters, one program trains, abreast or in turn.
+    """How many members, each of so many numbers, one program trains, abreast or in turn.
 
     A few sizes, and as many groups on every thread.
 
-    >>> group_size(1024, 2, 321), group_size(100, 2, 321), group_size(5, 2, 321)
+    >>> group_size(1024, 2, 3400), group_size(100, 2, 3400), group_size(5, 2, 3400)
     (64, 56, 4)
-    >>> group_size(1024, 2, 7510), group_size(1, 2, 7510), group_size(5, 2, 7510, turns=True)
+    >>> group_size(1024, 2, 70_000), group_size(1, 2, 70_000), group_size(5, 2, 70_000, turns=True)
     (8, 1, 3)
     """
     given = _of_the_call.get()
     if given is not None:
         return given
-    most = min(_GROUP, max(_LANES, _whole_lanes(_BYTES // (4 * 4 * numbers))))
+    group, size = (_GROUP, _BYTES) if jax.default_backend() == "cpu" else (_BATCH, _BATCH_BYTES)
+    most = min(group, max(_LANES, _whole_lanes(size // (4 * numbers))))
     rounds = -(-members // (most * threads))
     size = -(-members // (rounds * threads))
     if turns:  # no lanes to fill
@@ -44,10 +47,18 @@ def _whole_lanes(count: int) -> int:
     return count - count % _LANES
 
 
-def of_structure(alike: Alike, structures: int) -> int:
-    """Members of one program, where networks of several structures share the threads."""
-    numbers = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
+def of_structure(alike: Alike, structures: int, examples: int) -> int:
+    """Members of one program, where networks of several structures share the threads.
+
+    Args:
+      alike: the members.
+      structures: how many structures there are.
+      examples: of a step.
+    """
+    parameters = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
+    states = sum(stack.b[0].size for stack in alike.params)  # of an example
     share = max(1, threads() // structures)
+    numbers = 4 * parameters + 2 * examples * states
     return group_size(len(alike.places), share, numbers, in_turn(alike))
 
 

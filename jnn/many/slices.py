@@ -21,6 +21,8 @@ from jnn.losses import Loss
 from jnn.many import groups
 from jnn.many.members import by_structure, keys_of, on_host, one_of, together
 from jnn.many.result import Fits
+from jnn.many.sources import examples_a_step
+from jnn.training.options import Plan
 
 _SLICES = 64  # about the most: each costs a call, and what a worker that dies has begun is lost
 # what may be an array with one entry for each member, or a record of such
@@ -48,6 +50,8 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
       TypeError: an argument does not pickle; it says which.
     """
     alike = by_structure(members)
+    plan = Plan(optimizer=options.get("optimizer", "adam"), batch_size=options.get("batch_size"))
+    examples = examples_a_step(plan, data)
     keys = keys_of(options.get("key"), sum(len(one.places) for one in alike))
     common = {"data": data, "key": keys[0]} | options
     own = [name for name in _OF_MEMBERS if name in options]
@@ -57,7 +61,7 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
     slices = []
     for one in alike:
         places, params = one
-        group = groups.of_structure(one, len(alike))
+        group = groups.of_structure(one, len(alike), examples)
         width = group * -(-len(places) // (group * _SLICES))
         for first in range(0, len(places), width):
             part = np.arange(first, min(first + width, len(places)))

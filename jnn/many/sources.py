@@ -50,6 +50,12 @@ class Sources(NamedTuple):
         return jax.tree.map(lambda leaf: leaf[of[members]], every)
 
 
+def examples_a_step(plan: Plan, data: Thing) -> int:
+    """How many examples a step takes, those included that validation may split off."""
+    x = data.columns[0] if isinstance(data, Folded) else data[0]
+    return sources.step_size(plan, len(x))
+
+
 def of_members(
     plan: Plan, params: Params, data: Thing, validation: Thing, keys: list[Any]
 ) -> Sources:

@@ -77,7 +77,7 @@ def value(
     predictions = predictions.astype(wide(params[0].w.dtype))
     loss = loss_of(settings, knobs)
     each = losses.of_examples(loss, predictions, y)
-    mean = jnp.sum(each if weights is None else weights * each) / batch.share
+    mean = losses.total(each, weights) / batch.share
     if losses.is_mean(loss):
         whole = mean
     elif batch.before is None:

@@ -85,7 +85,7 @@ def checked_sources(plan: Plan, params: Params, data: Thing, validation: Thing) 
     if isinstance(train, Rows):
         train = _with_mean_weight_one(train)
         check_loss(plan.loss, params[-1].w.shape[1], train.y)
-        size = _size(plan, len(train.x))
+        size = step_size(plan, len(train.x))
     _check_metrics(plan, params, here)
     return Sources(train, held, size)
 
@@ -157,7 +157,7 @@ def _is_fraction(validation: Thing) -> bool:
     return isinstance(validation, (float, int, np.number))
 
 
-def _size(plan: Plan, n: int) -> int:
+def step_size(plan: Plan, n: int) -> int:
     """Examples a step: those asked for, or all for a method that compares objectives."""
     size = plan.batch_size
     if plan.rule.full_batch:

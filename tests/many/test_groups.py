@@ -27,6 +27,25 @@ def test_members_in_turn_are_shared_out_evenly(monkeypatch):
     """Nine on two threads: five and four, where abreast lanes are filled, eight and one."""
     monkeypatch.setattr(groups, "threads", lambda: 2)
     found = alike([1, *[2] * 65, 1], 9)
-    assert groups.of_structure(found, 1) == 5
+    assert groups.of_structure(found, 1, 32) == 5
     monkeypatch.setattr(groups, "_DEEP", 100)
-    assert groups.of_structure(found, 1) == 8
+    assert groups.of_structure(found, 1, 32) == 8
+
+
+@pytest.mark.parametrize(
+    ("sizes", "examples", "expected"),
+    [
+        ([1, 4, 1], 32, 64),
+        ([1, 16, 16, 1], 32, 64),
+        ([1, 16, 16, 1], 200, 24),
+        ([64, 100, 10], 1, 8),
+    ],
+)
+def test_parameters_and_states_of_a_group_stay_in_the_cache(sizes, examples, expected, monkeypatch):
+    monkeypatch.setattr(groups, "threads", lambda: 2)
+    assert groups.of_structure(alike(sizes, 256), 1, examples) == expected
+
+
+def test_an_accelerator_takes_all_in_one_batch(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert groups.of_structure(alike([1, 4, 1], 1000), 1, 200) == 1000
