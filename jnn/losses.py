@@ -303,20 +303,9 @@ def mean_loss(
     if weights is None:
         return loss.finish(jnp.mean(each))
     weights = weights.astype(wide(weights.dtype))
-    whole = jnp.sum(weights)
-    return loss.finish(total(each, weights) / jnp.where(whole > 0, whole, 1))
-
-
-def total(each: Array, weights: Array | None) -> Array:
-    """Σᵢ wᵢ ℓᵢ, without weights Σᵢ ℓᵢ.
-
-    A product and not a sum of products: under `vmap`, with the weights the same for all, XLA for
-    CPUs sums products of 64 networks in 218 µs, the product takes 8.
-
-    >>> float(total(jnp.array([3.0, 4.0]), jnp.array([0.5, 1.0])))
-    5.5
-    """
-    return jnp.sum(each) if weights is None else jnp.vdot(weights, each, precision="highest")
+    total = jnp.sum(weights)
+    sum_of_all = jnp.vdot(weights, each, precision="highest")
+    return loss.finish(sum_of_all / jnp.where(total > 0, total, 1))
 
 
 def name_of(loss: Thing) -> str:

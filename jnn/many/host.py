@@ -193,5 +193,5 @@ def _call(program: Future[Any], arguments: Any, device: Any) -> Callable[[], Any
 
 
 def _take_back(part: Part, group: np.ndarray, result: Future[Any], count: int) -> None:
-    states, history = jax.device_get(result.result())
+    states, history = jax.tree.map(np.asarray, result.result())
     part.take_back(group, states, history[:, :count])

@@ -68,20 +68,22 @@ class Part:
         """
         filled = np.minimum(np.arange(self.group), len(group) - 1)
         members = group[filled]
+        together = _slice_of(members)
 
-        def of_each(tree: Any, index: np.ndarray) -> Any:
+        def of_each(tree: Any, index: Any) -> Any:
             return jax.tree.map(lambda leaf: leaf[index], tree)
 
         key = self.knobs.key
-        knobs = of_each(self.knobs._replace(key=None), members)
+        knobs = of_each(self.knobs._replace(key=None), together)
         knobs = knobs._replace(key=key[members] if own.key else key)
         *rows, n = sources.taken(self.places[members])
         steps = sources.steps_of(self.places[group])[0]
         order = of_each(order, filled) if own.order else order
         # integers that no switch of JAX widens
         integers = map(np.int32, (n, steps, epochs))
-        states = of_each(self.states, members)
-        states.reason[len(group) :] = Reason.HALVED
+        states = of_each(self.states, together)
+        if len(group) < self.group:
+            states.reason[len(group) :] = Reason.HALVED
         return [states, knobs, *rows, order, *integers]
 
     def traced(
@@ -110,7 +112,7 @@ class Part:
     def take_back(self, group: np.ndarray, states: State, history: np.ndarray) -> None:
         """Keep what a group has become, and what it did: (group, epochs, names)."""
         before = self.states.epoch[group]
-        jax.tree.map(partial(_put, group), self.states, states)
+        jax.tree.map(partial(_put, _slice_of(group), len(group)), self.states, states)
         ran = self.states.epoch[group] - before
         history = history[: len(group)].copy()
         history[np.arange(history.shape[1]) >= ran[:, None]] = np.nan
@@ -134,10 +136,10 @@ class Part:
         table = np.full(shape, np.nan, self.states.memory.dtype)
         at = np.zeros(len(self.places), int)
         for group, history in self.history:
-            for member, rows in zip(group, history, strict=True):
-                there = table[member, at[member] : at[member] + len(rows)]
-                there[:] = rows[: len(there)]  # NaN after its last epoch
-                at[member] += len(rows)
+            epochs = history.shape[1]
+            there = table[:, at[group[0]] :][:, :epochs]  # of all who are left it is the same
+            there[group] = history[:, : there.shape[1]]  # NaN after a member's last epoch
+            at[group] += epochs
         return table
 
 
@@ -146,8 +148,15 @@ def _unpacked(settings: Settings, found: Any) -> Any:
     return jax.vmap(partial(unpacked, settings))(found)
 
 
-def _put(group: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
-    whole[group] = part[: len(group)]
+def _slice_of(places: np.ndarray) -> Any:
+    """Places that follow one another as a slice, which is read without a copy."""
+    first, last = int(places[0]), int(places[-1])
+    in_a_row = last - first == len(places) - 1 and np.all(np.diff(places) == 1)
+    return slice(first, last + 1) if in_a_row else places
+
+
+def _put(group: Any, count: int, whole: np.ndarray, part: np.ndarray) -> None:
+    whole[group] = part[:count]
 
 
 def columns(parts: list[Part]) -> dict[str, np.ndarray]:

@@ -77,14 +77,16 @@ def value(
     predictions = predictions.astype(wide(params[0].w.dtype))
     loss = loss_of(settings, knobs)
     each = losses.of_examples(loss, predictions, y)
-    mean = losses.total(each, weights) / batch.share
+    # of 64 networks under vmap XLA's sum of products takes 218 µs on a CPU, the product 8
+    total = jnp.sum(each) if weights is None else jnp.vdot(weights, each, precision="highest")
+    mean = total / batch.share
     if losses.is_mean(loss):
         whole = mean
     elif batch.before is None:
         whole = loss.finish(mean)
     else:
-        total, weight = batch.before
-        near = jnp.where(weight > 0, total / jnp.where(weight > 0, weight, 1), mean)
+        before, weight = batch.before
+        near = jnp.where(weight > 0, before / jnp.where(weight > 0, weight, 1), mean)
         whole = losses.linearised(loss, mean, near)
     penalty = penalised(knobs, params, mean)
     return whole if knobs.penalty is None else whole + penalty, Value(mean, penalty)

@@ -35,8 +35,7 @@ def forward(
 ) -> Float[Array, " n_N"]:
     """The output x_N of a network for one example, xₗ = h(Wₗ xₗ₋₁ + bₗ) [+ xₗ₋₁].
 
-    Pure and compiled; `jax.vmap`, `jax.grad` and the other transformations apply. For a batch,
-    `predict` is faster.
+    Pure and compiled; `jax.vmap`, `jax.grad` and the like apply. For a batch `predict` is faster.
 
     Args:
       params: from `init_network_params` or `from_layers`.
