@@ -304,8 +304,7 @@ def mean_loss(
         return loss.finish(jnp.mean(each))
     weights = weights.astype(wide(weights.dtype))
     total = jnp.sum(weights)
-    sum_of_all = jnp.vdot(weights, each, precision="highest")
-    return loss.finish(sum_of_all / jnp.where(total > 0, total, 1))
+    return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
 
 
 def name_of(loss: Thing) -> str:
