@@ -76,6 +76,10 @@ CALLS = {
         PLAIN,
         lambda params, x, y: jnn.evaluate(params, (x, y, y[:, 0] ** 2), ("mse", "r2", "max_error")),
     ),
+    "mean_loss": (
+        PLAIN,
+        lambda params, x, y: jnn.losses.mean_loss(jnn.losses.resolve("mse"), y, 2 * y, y[:, 0] ** 2),
+    ),
     "fit": (PLAIN, fit()),
     "fit, wide": (WIDE, fit(validation=(X, Y), patience=2, dropout_rate=0.2, metrics=["r2"])),
     "fit, all rows": (WIDE, fit(batch_size=None, optimizer="lbfgs")),
@@ -84,7 +88,7 @@ CALLS = {
 SOME = ("auto", "eager", "evaluate", "fit, wide")
 # JAX itself takes no such derivative unless a mesh is set, and no `vmap` over a mesh axis
 # that the parameters are spread along
-BY_TYPES = ("eager", "forward", "evaluate", "fit, wide")
+BY_TYPES = ("eager", "forward", "evaluate", "mean_loss", "fit, wide")
 
 # (kind, whether the mesh is set, how parameters lie): the calls
 TABLE = {
