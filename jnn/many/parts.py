@@ -95,7 +95,8 @@ class Part:
         alone = None if device is None else Mesh(np.array([device]), ("members",))
         with meshes.current(alone):  # whatever mesh is the current one
             shape = (rows, len(self.names))
-            lowered = compiled.run.lower(
+            platform = jax.default_backend() if device is None else device.platform
+            lowered = compiled.on(platform).lower(
                 self.settings, *others, sources.length, shape, own, self.in_turn, epochs
             )
         self.compile_seconds = time.perf_counter() - start

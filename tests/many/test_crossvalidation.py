@@ -192,7 +192,7 @@ def test_means_and_spreads_over_folds_are_numpys():
 def test_bad_input_is_named_before_anything_is_computed(
     data, folds, options, error, message, as_a_user, monkeypatch
 ):
-    monkeypatch.setattr(compiled, "run", None)
+    monkeypatch.setattr(compiled, "on", None)
     output = {"sizes": (2, 5, 3)} if "loss" in options else {}
     with pytest.raises(error, match=message):
         jnn.cross_validate(drawn(**output), data, folds, **options)

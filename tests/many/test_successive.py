@@ -139,6 +139,6 @@ def test_a_checkpoint_goes_on_between_rungs(tmp_path, an_epoch_at_a_time):
 def test_bad_input_is_named_before_anything_is_computed(
     options, error, message, as_a_user, monkeypatch
 ):
-    monkeypatch.setattr(compiled, "run", None)
+    monkeypatch.setattr(compiled, "on", None)
     with pytest.raises(error, match=message):
         jnn.halving(drawn(4), (X, Y), **options)

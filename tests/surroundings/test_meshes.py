@@ -78,7 +78,7 @@ CALLS = {
     ),
     "mean_loss": (
         PLAIN,
-        lambda params, x, y: jnn.losses.mean_loss(jnn.losses.resolve("mse"), y, 2 * y, y[:, 0] ** 2),
+        lambda params, x, y: jnn.losses.mean_loss(jnn.LOSSES["mse"], y, 2 * y, y[:, 0] ** 2),
     ),
     "fit": (PLAIN, fit()),
     "fit, wide": (WIDE, fit(validation=(X, Y), patience=2, dropout_rate=0.2, metrics=["r2"])),
