@@ -17,7 +17,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.checks import Real, Reals, Thing
-from jnn.precision import wide
+from jnn.precision import weighted_sum, wide
 
 Each: TypeAlias = Callable[[Array, Array], Array]
 
@@ -301,10 +301,10 @@ def mean_loss(
     """
     each = of_examples(loss, predictions, targets)
     if weights is None:
-        return loss.finish(jnp.mean(each))
+        return loss.finish(weighted_sum(each, None) / len(each))
     weights = weights.astype(wide(weights.dtype))
     total = jnp.sum(weights)
-    return loss.finish(jnp.sum(weights * each) / jnp.where(total > 0, total, 1))
+    return loss.finish(weighted_sum(each, weights) / jnp.where(total > 0, total, 1))
 
 
 def name_of(loss: Thing) -> str:

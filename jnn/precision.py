@@ -1,13 +1,15 @@
 """Precision: the dtype of several numbers together and of sums, and the digits of products."""
 
 from collections.abc import Callable
-from functools import cache, reduce, wraps
+from functools import cache, partial, reduce, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jnn.checks import Tree
+from jnn.meshes import compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +44,20 @@ def widened(tree: Tree) -> Tree:
     dtype('float32')
     """
     return jax.tree.map(lambda a: a.astype(wide(a.dtype)), tree)
+
+
+@partial(compiled, inline=True)
+def weighted_sum(values: Array, weights: Array | None) -> Array:
+    """Σᵢ wᵢ vᵢ of vectors, all digits kept; without weights Σᵢ vᵢ.
+
+    As a product: a sum is fused with all that is computed before it, and where many networks'
+    losses are summed (`vmap`, on a CPU) that took 218 µs in place of 8.
+
+    >>> float(weighted_sum(jnp.array([3.0, 4.0]), jnp.array([0.5, 1.0])))
+    5.5
+    """
+    weights = jnp.ones_like(values) if weights is None else weights
+    return jnp.vdot(weights, values, precision="highest")
 
 
 def full_precision(f: Callable[P, R]) -> Callable[P, R]:

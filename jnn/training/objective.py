@@ -11,7 +11,7 @@ from jnn.checks import Tree
 from jnn.data.rows import Rows
 from jnn.losses import Loss
 from jnn.params import Params
-from jnn.precision import wide, widened
+from jnn.precision import weighted_sum, wide, widened
 from jnn.training import dropout
 from jnn.training.options import Knobs, Settings
 from jnn.triangular import network
@@ -77,16 +77,14 @@ def value(
     predictions = predictions.astype(wide(params[0].w.dtype))
     loss = loss_of(settings, knobs)
     each = losses.of_examples(loss, predictions, y)
-    # of 64 networks under vmap XLA's sum of products takes 218 µs on a CPU, the product 8
-    total = jnp.sum(each) if weights is None else jnp.vdot(weights, each, precision="highest")
-    mean = total / batch.share
+    mean = weighted_sum(each, weights) / batch.share
     if losses.is_mean(loss):
         whole = mean
     elif batch.before is None:
         whole = loss.finish(mean)
     else:
-        before, weight = batch.before
-        near = jnp.where(weight > 0, before / jnp.where(weight > 0, weight, 1), mean)
+        total, weight = batch.before
+        near = jnp.where(weight > 0, total / jnp.where(weight > 0, weight, 1), mean)
         whole = losses.linearised(loss, mean, near)
     penalty = penalised(knobs, params, mean)
     return whole if knobs.penalty is None else whole + penalty, Value(mean, penalty)
