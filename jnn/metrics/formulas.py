@@ -17,7 +17,7 @@ from jax import Array
 from jnn import arrays, losses
 from jnn.checks import Data
 from jnn.metrics.labels import classes
-from jnn.precision import widened
+from jnn.precision import weighted_sum, widened
 from jnn.shapes import Float, Real, Shaped
 
 Predictions: TypeAlias = Float[Array, "n n_N"]
@@ -56,9 +56,9 @@ def balanced_accuracy(
     members = true[:, None] == jnp.arange(max(predictions.shape[1], 2))[None]
     w = jnp.where(members, _shares(predictions, weights)[:, None], 0)
     right = true == _predicted(predictions, threshold)
-    recall = _average(right[:, None], w)
-    occurs = jnp.sum(w, axis=0) > 0
-    return _average(recall, occurs.astype(w.dtype))
+    counts = jnp.sum(w, axis=0)
+    recall = _share(weighted_sum(w, right.astype(w.dtype)), counts)
+    return _average(recall, (counts > 0).astype(w.dtype))
 
 
 def top_5_accuracy(predictions: Predictions, targets: Targets, weights: Weights = None) -> Array:
@@ -104,7 +104,7 @@ def r2(predictions: Predictions, targets: Targets, weights: Weights = None) -> A
     """
     predictions, targets, weights = _given(predictions, targets, weights)
     p, y, w = _wide(predictions, targets, weights)
-    return _explained(jnp.sum(w * (y - p) ** 2, axis=0), _variation(y, w))
+    return _explained(weighted_sum((y - p) ** 2, w), _variation(y, w))
 
 
 def explained_variance(
@@ -128,7 +128,7 @@ def max_error(predictions: Predictions, targets: Targets, weights: Weights = Non
     """
     predictions, targets, weights = _given(predictions, targets, weights)
     p, y, w = _wide(predictions, targets, weights)
-    return jnp.max(jnp.where(w > 0, jnp.abs(y - p), 0))
+    return jnp.max(jnp.where(w[:, None] > 0, jnp.abs(y - p), 0))
 
 
 def mean_loss(
@@ -163,25 +163,28 @@ def _shares(predictions: Array, weights: Array | None) -> Array:
 
 
 def _average(each: Array, w: Array) -> Array:
-    """Σᵢ wᵢ eᵢ / Σᵢ wᵢ along the rows, 0 where nothing has weight."""
-    total = jnp.sum(w, axis=0)
-    each = each.astype(w.dtype)  # whether it holds, as 0 or 1
-    return jnp.sum(w * each, axis=0) / jnp.where(total > 0, total, 1)
+    """Σᵢ wᵢ eᵢ / Σᵢ wᵢ along the rows, 0 where nothing has weight; e may be what holds or not."""
+    return _share(weighted_sum(each.astype(w.dtype), w), jnp.sum(w))
+
+
+def _share(part: Array, whole: Array) -> Array:
+    return part / jnp.where(whole > 0, whole, 1)
 
 
 def _wide(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array]:
-    """Predictions and targets (n, n_N) and weights (n, 1), of one dtype, float32 at least."""
+    """Predictions and targets (n, n_N) and weights (n,), of one dtype, float32 at least."""
     if predictions.shape != targets.shape:
         raise ValueError(f"targets have shape {targets.shape}; the predictions {predictions.shape}")
     w = _shares(predictions, weights)
-    return predictions.astype(w.dtype), targets.astype(w.dtype), w[:, None]
+    return predictions.astype(w.dtype), targets.astype(w.dtype), w
 
 
 def _variation(v: Array, w: Array) -> Array:
     """Σᵢ wᵢ (vᵢ − v̄)² of each column; of a constant one 0, whatever rounding makes of its mean."""
-    largest = jnp.max(jnp.where(w > 0, v, -jnp.inf), axis=0)
-    smallest = jnp.min(jnp.where(w > 0, v, jnp.inf), axis=0)
-    about_the_mean = jnp.sum(w * (v - _average(v, w)[None]) ** 2, axis=0)
+    counts = w[:, None] > 0
+    largest = jnp.max(jnp.where(counts, v, -jnp.inf), axis=0)
+    smallest = jnp.min(jnp.where(counts, v, jnp.inf), axis=0)
+    about_the_mean = weighted_sum((v - _average(v, w)[None]) ** 2, w)
     return jnp.where(largest <= smallest, 0, about_the_mean)
 
 
