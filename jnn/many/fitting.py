@@ -16,7 +16,7 @@ from jnn.many.compiled import Own
 from jnn.many.host import Runs
 from jnn.many.members import Alike, begun, by_structure, keys_of, one_of, together
 from jnn.many.numbers import Varied, knobs_of, varied
-from jnn.many.parts import Part, columns, devices_of
+from jnn.many.parts import Part, columns, devices_of, platform_of
 from jnn.many.result import Fits
 from jnn.many.resuming import Keeper
 from jnn.many.rungs import Rungs
@@ -162,10 +162,12 @@ def _begun(
     knobs = knobs_of(plan, options, count, wide(firsts[0][0].w.dtype))
     if own.key:
         knobs = knobs._replace(key=jnp.stack(keys))
-    parts = [
-        _part(plan, one, first, knobs, rows, own, groups.of_structure(one, len(alike), examples))
-        for one, first in zip(alike, firsts, strict=True)
-    ]
+    platform = platform_of(devices[0])
+    parts = []
+    for one, first in zip(alike, firsts, strict=True):
+        group = groups.of_structure(one, len(alike), examples, platform)
+        in_turn = groups.in_turn(one, platform)
+        parts.append(_part(plan, one, first, knobs, rows, own, group, in_turn))
     return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
 
 
@@ -181,6 +183,7 @@ def _part(
     rows: sources.Sources,
     own: Own,
     group: int,
+    in_turn: bool,
 ) -> Part:
     """The members of one structure before their first epoch."""
     settings = plan.settings(first, rows.size, rows.validation is not None)
@@ -198,7 +201,7 @@ def _part(
         states=begun(settings, alike.params, group),
         knobs=mine if own.key else mine._replace(key=knobs.key),
         group=group,
-        in_turn=groups.in_turn(alike),
+        in_turn=in_turn,
     )
 
 

@@ -15,13 +15,15 @@ from jnn.many.members import Alike
 # the lanes of a vector: 4 are slower.
 _GROUP, _LANES = 64, 8
 _BYTES = 3 * 2**19
-# On an accelerator one batch fills the device, of its memory no more than this, history beside it.
-_BATCH, _BATCH_BYTES = 2**14, 2**30
+# On an accelerator a thousand fill the device (not measured); of its memory no more than this.
+_BATCH, _BATCH_BYTES = 2**10, 2**30
 _DEEP = 64  # layers of one shape
 _of_the_call: ContextVar[int | None] = ContextVar("_of_the_call", default=None)
 
 
-def group_size(members: int, threads: int, numbers: int, turns: bool = False) -> int:
+def group_size(
+    members: int, threads: int, numbers: int, turns: bool = False, platform: str = "cpu"
+) -> int:
     """How many members, each of so many numbers, one program trains, abreast or in turn.
 
     A few sizes, and as many groups on every thread.
@@ -34,8 +36,8 @@ def group_size(members: int, threads: int, numbers: int, turns: bool = False) ->
     given = _of_the_call.get()
     if given is not None:
         return given
-    group, size = (_GROUP, _BYTES) if jax.default_backend() == "cpu" else (_BATCH, _BATCH_BYTES)
-    most = min(group, max(_LANES, _whole_lanes(size // (4 * numbers))))
+    group, space = (_GROUP, _BYTES) if platform == "cpu" else (_BATCH, _BATCH_BYTES)
+    most = min(group, max(_LANES, _whole_lanes(space // (4 * numbers))))
     rounds = -(-members // (most * threads))
     size = -(-members // (rounds * threads))
     if turns:  # no lanes to fill
@@ -47,29 +49,30 @@ def _whole_lanes(count: int) -> int:
     return count - count % _LANES
 
 
-def of_structure(alike: Alike, structures: int, examples: int) -> int:
+def of_structure(alike: Alike, structures: int, examples: int, platform: str) -> int:
     """Members of one program, where networks of several structures share the threads.
 
     Args:
       alike: the members.
       structures: how many structures there are.
       examples: of a step.
+      platform: where they are trained.
     """
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(alike.params))
     states = sum(stack.b[0].size for stack in alike.params)  # of an example
-    share = max(1, threads() // structures)
+    share = max(1, threads(platform) // structures)
     numbers = 4 * parameters + 2 * examples * states
-    return group_size(len(alike.places), share, numbers, in_turn(alike))
+    return group_size(len(alike.places), share, numbers, in_turn(alike, platform), platform)
 
 
-def in_turn(alike: Alike) -> bool:
+def in_turn(alike: Alike, platform: str) -> bool:
     """Whether a program trains its members one after the other, as `fit` would: the deep ones.
 
     Abreast all of them go through a layer before any goes on, and find nothing in the cache when
     they come back.
     """
     deepest = max(leaf.shape[1] for leaf in jax.tree.leaves(alike.params))
-    return jax.default_backend() == "cpu" and deepest >= _DEEP
+    return platform == "cpu" and deepest >= _DEEP
 
 
 @contextmanager
@@ -87,9 +90,9 @@ def of(size: int) -> Iterator[None]:
         _of_the_call.reset(token)
 
 
-def threads() -> int:
+def threads(platform: str) -> int:
     """On a CPU a program fills one core; on an accelerator a batch fills the device."""
-    if jax.default_backend() != "cpu":
+    if platform != "cpu":
         return 1
     cores = getattr(os, "sched_getaffinity", None)
     return len(cores(0)) if cores else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from jnn.many import groups
 from jnn.many.compiled import Own
 from jnn.many.orders import Orders
 from jnn.many.pace import LOOK_SECONDS, Pace
-from jnn.many.parts import Part
+from jnn.many.parts import Part, platform_of
 from jnn.many.rungs import Rungs
 from jnn.many.sources import Sources
 from jnn.training.clock import Clock
@@ -60,7 +60,7 @@ class Runs:
         self.ended = "epochs"  # why they ended
         self.clock = Clock()
         self.devices = devices
-        self.threads = max(groups.threads(), len(devices))
+        self.threads = max(groups.threads(platform_of(devices[0])), len(devices))
         self.orders = Orders(plan, sources, keys, max(part.group for part in parts))
         self.own = own._replace(order=self.orders.own)
 

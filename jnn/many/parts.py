@@ -17,6 +17,7 @@ from jnn.many.compiled import Own
 from jnn.many.sources import Sources
 from jnn.precision import wide
 from jnn.training.options import Knobs, Settings
+from jnn.training.packing import default_device
 from jnn.training.state import State, unpacked, with_best
 from jnn.training.stopping import Reason
 
@@ -95,8 +96,7 @@ class Part:
         alone = None if device is None else Mesh(np.array([device]), ("members",))
         with meshes.current(alone):  # whatever mesh is the current one
             shape = (rows, len(self.names))
-            platform = jax.default_backend() if device is None else device.platform
-            lowered = compiled.on(platform).lower(
+            lowered = compiled.on(platform_of(device)).lower(
                 self.settings, *others, sources.length, shape, own, self.in_turn, epochs
             )
         self.compile_seconds = time.perf_counter() - start
@@ -186,6 +186,15 @@ def restore(parts: list[Part], history: dict[str, np.ndarray]) -> None:
             column = column.reshape(*column.shape[:2], -1)
             found.append(column[:, :, : part.names.count(name)])
         part.history = [(np.arange(len(part.places)), np.concatenate(found, axis=2))]
+
+
+def platform_of(device: Any) -> str:
+    """Of a device, None: the default one.
+
+    >>> platform_of(None)
+    'cpu'
+    """
+    return (default_device() if device is None else device).platform
 
 
 def devices_of(mesh: Thing) -> list[Any]:

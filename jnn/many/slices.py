@@ -20,6 +20,7 @@ from jnn.files.cadence import Checkpoint
 from jnn.losses import Loss
 from jnn.many import groups
 from jnn.many.members import by_structure, keys_of, on_host, one_of, together
+from jnn.many.parts import platform_of
 from jnn.many.result import Fits
 from jnn.many.sources import examples_a_step
 from jnn.training.options import Plan
@@ -50,8 +51,8 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
       TypeError: an argument does not pickle; it says which.
     """
     alike = by_structure(members)
-    plan = Plan(optimizer=options.get("optimizer", "adam"), batch_size=options.get("batch_size"))
-    examples = examples_a_step(plan, data)
+    asked = {name: options[name] for name in ("optimizer", "batch_size") if name in options}
+    examples = examples_a_step(Plan(**asked), data)
     keys = keys_of(options.get("key"), sum(len(one.places) for one in alike))
     common = {"data": data, "key": keys[0]} | options
     own = [name for name in _OF_MEMBERS if name in options]
@@ -61,7 +62,7 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
     slices = []
     for one in alike:
         places, params = one
-        group = groups.of_structure(one, len(alike), examples)
+        group = groups.of_structure(one, len(alike), examples, platform_of(None))
         width = group * -(-len(places) // (group * _SLICES))
         for first in range(0, len(places), width):
             part = np.arange(first, min(first + width, len(places)))

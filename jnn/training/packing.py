@@ -102,7 +102,7 @@ def pack(params: Params, *, whole: bool) -> Packing | None:
     """
     leaves, structure = jax.tree.flatten(params)
     # parameters that were put elsewhere, or spread over devices, stay as they are
-    here = {_default_device()}
+    here = {default_device()}
     small = [whole or leaf.size <= LIMIT for leaf in leaves]
     if sum(small) < 2 or any(leaf.devices() != here for leaf in leaves):
         return None
@@ -113,8 +113,12 @@ def pack(params: Params, *, whole: bool) -> Packing | None:
     return Packing(structure, tuple(places))
 
 
-def _default_device() -> Any:
-    """The one that a new array would lie on; to make one takes a third of a millisecond."""
+def default_device() -> Any:
+    """The one that a new array would lie on; to make one takes a third of a millisecond.
+
+    >>> default_device() in jnp.zeros(1).devices()
+    True
+    """
     config: Any = jax.config
     asked = config.jax_default_device  # a device, a platform's name, or None
     named = asked is None or isinstance(asked, str)

@@ -230,7 +230,7 @@ def test_neighbours_place_and_threads_change_no_bit(deep, monkeypatch):
     assert_same(member(whole.params, order), moved.params)
     monkeypatch.setattr(groups, "group_size", lambda *_: 16)
     two = jnn.fit_many(members, (X, Y), epochs=5, progress=False)
-    monkeypatch.setattr(groups, "threads", lambda: 1)
+    monkeypatch.setattr(groups, "threads", lambda _: 1)
     one = jnn.fit_many(members, (X, Y), epochs=5, progress=False)
     assert_same(two.params, one.params)
 
