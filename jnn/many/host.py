@@ -1,5 +1,6 @@
 """Many runs as the host sees them: who is left is packed into groups, chunk after chunk."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,10 +74,10 @@ class Runs:
         """
         pace = Pace(self._first_chunk())
         with ThreadPoolExecutor(self.threads) as threads:
-            while self.done < self.plan.epochs and (left := self._left()) and not self._given_up():
-                count = self._count(pace.chunk)
-                before = 0.0 if not self.clock.compile_seconds else self.clock.seconds()
-                self._chunk(count, threads)
+            while self.done < self.plan.epochs and self._left() and not self._given_up():
+                count = self._count(pace)
+                compiles, began = not self.clock.compile_seconds, time.perf_counter()
+                calls = self._chunk(count, threads)
                 self.done += count
                 self.rungs.halve(
                     self.parts,
@@ -86,14 +87,18 @@ class Runs:
                 )
                 if bar:
                     bar.update(count)
-                pace.took(count, left, self.clock.seconds() - before)
+                if not compiles or len(self.parts) == 1:  # others train while one is compiled
+                    began = max(began, self.clock.started)
+                    pace.took(count, calls, time.perf_counter() - began)
                 if look() and self.done < self.plan.epochs:
                     self.ended = "progress"
                     break
         self.clock.stop()
 
-    def _count(self, chunk: int) -> int:
+    def _count(self, pace: Pace) -> int:
         """How many epochs the next chunk has."""
+        limit = self.plan.stop.seconds if self.plan.stop else None
+        chunk = pace.chunk if limit is None else pace.within(limit - self.clock.seconds())
         count = min(chunk, self.orders.rows, self.rungs.ahead(self.done))
         if self.plan.checkpoint and (every := self.plan.checkpoint.every_epochs):
             count = min(count, every - self.done % every)
@@ -136,12 +141,14 @@ class Runs:
             self.ended = "seconds"
         return self.ended != "epochs"
 
-    def _chunk(self, count: int, threads: ThreadPoolExecutor) -> None:
-        """So many epochs of all members that are left, group after group."""
+    def _chunk(self, count: int, threads: ThreadPoolExecutor) -> int:
+        """So many epochs of all members that are left, group after group; how many groups."""
+        calls = 0
         running: deque[tuple[Part, np.ndarray, Future[Any]]] = deque()
         for part, group, arguments, device in _one_ahead(self._groups(count, threads)):
             call = _call(part.programs[device], arguments, device)
             running.append((part, group, threads.submit(call)))
+            calls += 1
             if len(running) > 2 * self.threads:  # no more than these lie on the device
                 _take_back(*running.popleft(), count)
         while running:
@@ -149,6 +156,7 @@ class Runs:
         if not self.clock.compile_seconds:  # the first chunk
             self.clock.started = min(part.compiled_at for part in self.parts)
             self.clock.compile_seconds = sum(part.compile_seconds for part in self.parts)
+        return calls
 
     def _groups(
         self, count: int, threads: ThreadPoolExecutor

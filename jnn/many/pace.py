@@ -1,44 +1,37 @@
 """How many epochs a chunk has."""
 
-LOOK_SECONDS = 0.5  # of all groups, between two looks of the host
-_GAIN = 1.1  # by less a longer chunk is no faster: calls cost a tenth of it at most
+LOOK_SECONDS = 0.5  # between two looks of the host
+# A call takes 2 to 5 ms of both cores beside what it trains: where there are many, a look waits
+# until they are a tenth of it, but no longer than a user would.
+_OF_A_CALL, _MOST = 0.025, 5.0
 
 
 class Pace:
-    """Chunks of half a second, or longer ones where the calls of many programs cost that much.
-
-    A call takes milliseconds beside what it trains, so that a chunk of a single epoch of forty
-    structures took as long as one of ten. Chunks are doubled while an epoch becomes cheaper; as
-    members end, what counts is an epoch of one.
+    """Chunks of half a second, or longer ones where that is but a few milliseconds of a call.
 
     Args:
-      epochs: of the first chunk, whose time says nothing: programs are compiled in it.
+      epochs: of the first chunk.
 
     >>> pace, lengths = Pace(1), []
-    >>> for _ in range(8):  # calls take three seconds, each epoch one
+    >>> for _ in range(6):  # each epoch of 100 groups takes a tenth of a second
     ...     lengths.append(pace.chunk)
-    ...     pace.took(pace.chunk, members=10, seconds=3.0 + pace.chunk)
-    >>> lengths
-    [1, 1, 2, 4, 8, 16, 32, 16]
+    ...     pace.took(pace.chunk, calls=100, seconds=0.1 * pace.chunk)
+    >>> lengths  # 2.5 seconds
+    [1, 4, 16, 25, 25, 25]
+    >>> pace.within(1.0)
+    10
     """
 
     def __init__(self, epochs: int) -> None:
         self.chunk = epochs
-        self._compiles = self._growing = True
-        self._best = 0.0  # epochs of members in a second
-        self._least = 1
+        self._speed = 0.0  # epochs in a second
 
-    def took(self, epochs: int, members: int, seconds: float) -> None:
-        """A chunk of so many epochs of so many members took so long."""
-        seconds = max(seconds, 1e-6)
-        self.chunk = max(1, min(4 * epochs, int(epochs / seconds * LOOK_SECONDS)))
-        if self._compiles:
-            self._compiles = False
-        elif self._growing:
-            speed = epochs * members / seconds
-            if speed > _GAIN * self._best:
-                self._best, self._least = speed, epochs
-                self.chunk = max(self.chunk, 2 * epochs)
-            else:
-                self._growing = False
-        self.chunk = max(self.chunk, self._least)
+    def took(self, epochs: int, calls: int, seconds: float) -> None:
+        """A chunk of so many epochs took so many calls and so long."""
+        self._speed = epochs / max(seconds, 1e-6)
+        look = max(LOOK_SECONDS, min(_OF_A_CALL * calls, _MOST))
+        self.chunk = max(1, min(4 * epochs, int(self._speed * look)))
+
+    def within(self, seconds: float) -> int:
+        """A chunk that ends before so many seconds have passed, if one epoch does."""
+        return max(1, min(self.chunk, int(self._speed * seconds))) if self._speed else self.chunk

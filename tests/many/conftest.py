@@ -13,6 +13,6 @@ def an_epoch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of one epoch, whatever it takes."""
 
     def pace(_: int) -> Any:
-        return SimpleNamespace(chunk=1, took=lambda *_: None)
+        return SimpleNamespace(chunk=1, within=lambda _: 1, took=lambda *_: None)
 
     monkeypatch.setattr(host, "Pace", pace)
