@@ -1,4 +1,4 @@
-"""The pieces of a loop over layers: reading, writing, multiplying, for one example or a batch.
+"""The pieces of a loop over layers: a layer, its products, for one example or a batch.
 
 A batch stands in columns, x: (n, batch), so that the innermost loops run along it.
 """
@@ -13,8 +13,7 @@ from jax import Array, lax
 from jnn import activations
 from jnn.checks import Tree
 from jnn.params import Stack
-
-Index = int | Array
+from jnn.triangular.slices import Index, get
 
 
 def scan(layer: Callable[..., Any], x: Tree, blocks: Tree, *, reverse: bool = False) -> Any:
@@ -23,16 +22,6 @@ def scan(layer: Callable[..., Any], x: Tree, blocks: Tree, *, reverse: bool = Fa
         return lax.scan(layer, x, blocks, reverse=reverse)
     x, out = layer(x, jax.tree.map(lambda block: block[0], blocks))
     return x, jax.tree.map(lambda leaf: leaf[None], out)
-
-
-def get(array: Array, l: Index) -> Array:
-    """Layer l of an array (depth, …)."""
-    return lax.dynamic_index_in_dim(array, l, keepdims=False)
-
-
-def put(array: Array, value: Array, l: Index) -> Array:
-    """The array with layer l replaced, in place once compiled."""
-    return lax.dynamic_update_index_in_dim(array, value, l, 0)
 
 
 def column(b: Array, x: Array) -> Array:

@@ -27,7 +27,7 @@ from jnn.params import Params, Stack, up_to_logits
 from jnn.shapes import Float
 from jnn.triangular import loops, parallel, substitution
 from jnn.triangular.inputs import check_batch
-from jnn.triangular.loops import Index, get, put
+from jnn.triangular.slices import Index, get, put
 from jnn.triangular.substitution import Pass
 
 STEPS = 24  # at most

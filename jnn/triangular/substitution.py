@@ -19,7 +19,8 @@ from jnn import activations
 from jnn.activations import Elementwise
 from jnn.params import Stack
 from jnn.shapes import Float
-from jnn.triangular.loops import Index, get, layer, put, times, transpose_times
+from jnn.triangular.loops import layer, times, transpose_times
+from jnn.triangular.slices import Index, get, put
 
 
 class Pass(NamedTuple):
@@ -87,10 +88,11 @@ def back_substitution(stack: Stack, done: Pass, g: Array, adjoint: Array) -> tup
         μ, λ = carry
         l = last - i
         λ = λ_before(l, μ, λ)
-        μ = put(μ, _slope(stack, done, l - 1) * λ + get(μ, l - 1), l - 1)
+        μ = put(μ, _slope(stack, done, l - 1) * λ + get(g, l - 1), l - 1)
         return μ, λ if stack.residual else None
 
-    μ = put(g, _slope(stack, done, last) * adjoint + g[last], last)
+    # not over g, which is zero where the loss asks for the output alone: then nothing reads it
+    μ = put(jnp.zeros_like(g), _slope(stack, done, last) * adjoint + g[last], last)
     carried = adjoint if stack.residual else None
     if last > 0:
         μ, carried = lax.fori_loop(0, last, step, (μ, carried))
