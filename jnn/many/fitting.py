@@ -152,7 +152,7 @@ def _begun(
 ) -> Runs:
     """The runs before their first epoch, everything checked."""
     # on the default device, wherever the members lie: the host takes them all
-    firsts = [jax.tree.map(_first, one.params) for one in alike]
+    firsts = [jax.tree.map(jnp.asarray, one_of(one.params, 0)) for one in alike]
     checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
     rows = checked[0]  # the same for all structures
     examples = sources.examples_a_step(plan, data)
@@ -169,10 +169,6 @@ def _begun(
         in_turn = groups.in_turn(one, platform)
         parts.append(_part(plan, one, first, knobs, rows, own, group, in_turn))
     return Runs(plan, parts, rows, keys, own, rungs, interrupt, devices)
-
-
-def _first(leaf: Any) -> Array:
-    return jnp.asarray(np.asarray(leaf[0]))
 
 
 def _part(
@@ -234,9 +230,10 @@ def _result(runs: Runs, options: Varied) -> Fits:
     epochs = runs.of_members(lambda part: part.states.epoch)
     since = runs.of_members(lambda part: Memory(*part.states.memory.T).since_best)
     found = [(part.places, part.networks()) for part in runs.parts]
-    last, best, optimizer = (
-        together([(index, three[i]) for index, three in found]) for i in range(3)
-    )
+    last, optimizer = (together([(index, three[i]) for index, three in found]) for i in (0, 2))
+    best = last
+    if any(part.settings.monitors for part in runs.parts):
+        best = together([(index, three[1]) for index, three in found])
     at_best = runs.plan.patience is not None
     return Fits(
         params=best if at_best else last,

@@ -38,9 +38,9 @@ def by_structure(members: Thing) -> list[Alike]:
     if isinstance(members, list) and members:
         found = _of_list(members)
     else:
-        found = [Alike(np.arange(_count(members)), jax.tree.map(jnp.asarray, members))]
+        found = [Alike(np.arange(_count(members)), jax.tree.map(_on_host, members))]
     for alike in found:
-        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(alike.params)):
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(alike.params)):
             raise ValueError("members hold NaN or infinity before any step: draw them anew")
         check_start(one_of(alike.params, 0))
     return found
@@ -67,8 +67,12 @@ def _network(member: Thing, i: int) -> Params:
         raise type(error)(f"member {i} is no network: {error}") from error
 
 
-def _stack(*leaves: Any) -> Array:
-    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
+def _stack(*leaves: Any) -> np.ndarray:
+    return np.stack([np.asarray(leaf) for leaf in leaves])
+
+
+def _on_host(leaf: Any) -> np.ndarray:
+    return np.asarray(jnp.asarray(leaf))  # of a dtype that JAX has
 
 
 def _count(members: Thing) -> int:
@@ -129,15 +133,16 @@ def begun(settings: Settings, members: Params, size: int) -> State:
       settings, members: of one structure.
       size: of a group, which is what is on the device at once.
     """
-    members = on_host(members)
     count = len(members[0].w)
+    dtype = wide(settings.dtype)
+    p: Any = jax.tree.map(lambda leaf: leaf.astype(dtype), members)  # a copy, to be written to
+    if settings.packing is not None:
+        p = settings.packing.flatten(p)
     parts = []
     for start in range(0, count, size):
-        index = np.minimum(np.arange(start, start + size), count - 1)
-        group = jax.tree.map(lambda leaf, index=index: leaf[index], members)
-        parts.append(jax.device_get(_begun(settings, group)))
-    p, optimizer = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
-    dtype = wide(settings.dtype)
+        group = one_of(p, np.minimum(np.arange(start, start + size), count - 1))
+        parts.append(jax.device_get(_begun(settings.optimizer, group)))
+    optimizer = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
     zero = np.zeros(count, np.int32)
     return State(
         params=p,
@@ -152,12 +157,9 @@ def begun(settings: Settings, members: Params, size: int) -> State:
 
 
 @partial(jax.jit, static_argnums=0)
-def _begun(settings: Settings, members: Params) -> tuple[Tree, Tree]:
-    """Parameters as a run carries them, and the optimizer's states."""
-    p: Any = jax.tree.map(lambda leaf: leaf.astype(wide(settings.dtype)), members)
-    if settings.packing is not None:
-        p = settings.packing.flatten(p)
-    return p, jax.vmap(settings.optimizer.init)(p)
+def _begun(optimizer: Any, p: Tree) -> Tree:
+    """The optimizer's states; compiled once for all structures whose arrays have these shapes."""
+    return jax.vmap(optimizer.init)(p)
 
 
 def together(parts: list[tuple[np.ndarray, Any]]) -> Any:

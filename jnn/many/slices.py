@@ -19,7 +19,7 @@ from jnn.files import cadence, checkpoints
 from jnn.files.cadence import Checkpoint
 from jnn.losses import Loss
 from jnn.many import groups
-from jnn.many.members import by_structure, keys_of, on_host, one_of, together
+from jnn.many.members import by_structure, keys_of, one_of, together
 from jnn.many.parts import platform_of
 from jnn.many.result import Fits
 from jnn.many.sources import examples_a_step
@@ -69,7 +69,7 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
             if len(keys) > 1 and len(part) == 1:  # a key of its own would look like one for all
                 part = np.repeat(part, 2)
             values = {name: _of(common[name], places[part]) for name in own}
-            values["members"] = one_of(on_host(params), part)
+            values["members"] = one_of(params, part)
             sent = shared | {name: _pickled(name, value) for name, value in values.items()}
             values |= {name: common[name] for name in shared}
             identity = {name: _in_words(values[name], sent[name]) for name in sorted(sent)}

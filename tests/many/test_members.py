@@ -79,3 +79,14 @@ def test_a_structure_is_one_program(an_epoch_at_a_time):
         jnn.fit_many(networks(), (X, Y), epochs=3, learning_rate=rate, progress=False)
     jax.monitoring.unregister_event_duration_listener(listen)
     assert sum("run" in name for name in compiled) == len(set(SIZES))
+
+
+def test_structures_of_the_same_arrays_begin_by_one_program():
+    """Of five activations the optimizer's states are alike."""
+    networks = [
+        jnn.init_network_params([1, 5, 1], jax.random.key(0), activation=activation)
+        for activation in ("tanh", "sigmoid", "relu", "gelu", "silu")
+    ]
+    before = members._begun._cache_size()
+    jnn.fit_many(networks, (X, Y), epochs=0, progress=False)
+    assert members._begun._cache_size() == before + 1
