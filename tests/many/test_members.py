@@ -7,6 +7,7 @@ import oracles
 import pytest
 
 import jnn
+from jnn.many import members
 
 X = np.linspace(0.1, 3, 40)[:, None]
 Y = np.log(X)
