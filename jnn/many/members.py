@@ -168,12 +168,13 @@ def together(parts: list[tuple[np.ndarray, Any]]) -> Any:
     Args:
       parts: which members they are, and leaves (m, …), which the run goes on to write in.
     """
+    # copies, which `device_put` does not always make, whatever `may_alias` says
     if len(parts) == 1:
-        return jax.device_put(parts[0][1], may_alias=False)
+        return jax.tree.map(jnp.array, parts[0][1])
     members: dict[int, Any] = {}
     for index, found in parts:
         members |= {int(i): one_of(found, place) for place, i in enumerate(index)}
-    return jax.device_put([members[i] for i in range(len(members))], may_alias=False)
+    return jax.tree.map(jnp.array, [members[i] for i in range(len(members))])
 
 
 def of_members(found: Any, index: Any) -> Any:
