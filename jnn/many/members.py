@@ -38,7 +38,7 @@ def by_structure(members: Thing) -> list[Alike]:
     if isinstance(members, list) and members:
         found = _of_list(members)
     else:
-        found = [Alike(np.arange(_count(members)), jax.tree.map(_on_host, members))]
+        found = [Alike(np.arange(_count(members)), jax.tree.map(_as_numpy, members))]
     for alike in found:
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(alike.params)):
             raise ValueError("members hold NaN or infinity before any step: draw them anew")
@@ -71,7 +71,7 @@ def _stack(*leaves: Any) -> np.ndarray:
     return np.stack([np.asarray(leaf) for leaf in leaves])
 
 
-def _on_host(leaf: Any) -> np.ndarray:
+def _as_numpy(leaf: Any) -> np.ndarray:
     return np.asarray(jnp.asarray(leaf))  # of a dtype that JAX has
 
 
