@@ -25,6 +25,7 @@ from jnn.params import Params, Stack, hidden_and_readout
 from jnn.shapes import Bool, Float
 from jnn.triangular import loops, network
 from jnn.triangular.method import Method
+from jnn.triangular.products import times
 
 _COLUMNS = 32  # the width up to which columns are faster than vmap, measured on CPUs
 
@@ -144,7 +145,7 @@ def _stack_output(stack: Stack, x: Array, keep: Array, gain: Array) -> Array:
 
     def layer(x: Array, block: tuple[Array, Array, Array]) -> tuple[Array, None]:
         w, b, keep = block
-        y = jnp.where(keep, gain * h(loops.times(w, x) + b), 0)
+        y = jnp.where(keep, gain * h(times(w, x) + b), 0)
         return y + x if stack.residual else y, None
 
     return loops.scan(layer, x, (stack.w, loops.column(stack.b, x), keep))[0]

@@ -27,9 +27,10 @@ from jax.flatten_util import ravel_pytree
 
 from jnn import arrays, checks
 from jnn.checks import Tree
-from jnn.triangular import loops, parallel
+from jnn.triangular import parallel
 from jnn.triangular.method import fastest, solver
 from jnn.triangular.platforms import by_platform, either
+from jnn.triangular.products import times
 
 Layer: TypeAlias = Callable[..., Any]  # (p, x, *shared) -> x
 
@@ -148,7 +149,7 @@ def _substituted(J: Array, r: Array) -> Array:
 
     def row(dx: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
         J, r = block
-        dx = loops.times(J, dx) + r
+        dx = times(J, dx) + r
         return dx, dx
 
     return lax.scan(row, jnp.zeros_like(r[0]), (J, r))[1]
@@ -160,7 +161,7 @@ def _substituted_back(J_T: Array, g: Array) -> Array:
     def row(λ: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
         J_T, g = block
         λ = λ + g
-        return loops.times(J_T, λ), λ
+        return times(J_T, λ), λ
 
     return lax.scan(row, jnp.zeros_like(g[0]), (J_T, g), reverse=True)[1]
 

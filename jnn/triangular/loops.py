@@ -1,4 +1,4 @@
-"""The pieces of a loop over layers: a layer, its products, for one example or a batch.
+"""The pieces of a loop over layers, for one example or a batch.
 
 A batch stands in columns, x: (n, batch), so that the innermost loops run along it.
 """
@@ -13,6 +13,7 @@ from jax import Array, lax
 from jnn import activations
 from jnn.checks import Tree
 from jnn.params import Stack
+from jnn.triangular.products import times
 from jnn.triangular.slices import Index, get
 
 
@@ -52,38 +53,3 @@ def jacobians(stack: Stack, slopes: Array) -> Array:
     """Jₗ = diag(δₗ) Wₗ [+ I] of all layers at one example, (depth, n_out, n_in)."""
     J = slopes[:, :, None] * stack.w
     return J + jnp.eye(J.shape[1], dtype=J.dtype)[None] if stack.residual else J
-
-
-# A product of small factors is written out as sums of columns: one loop keeps them in registers and
-# takes the activation along; the library takes 4.5 in place of 2.3 µs a layer (16, batch 32). Not
-# a single row of a long batch: several loops read it, and each would sum it up again.
-WRITTEN_OUT, _WORK = 32, 2**16  # the width, and width × numbers of x, up to which; on CPUs
-_PARTIAL_SUMS, _LONG = 4, 128  # that do not wait for each other; columns
-
-
-def times(w: Array, x: Array) -> Array:
-    """W x for x: (n_in,) or (n_in, batch)."""
-    if not _written_out(w, x) or (len(w) == 1 and x.size >= _LONG * len(x)):
-        return w @ x
-    if x.ndim == 1:
-        return jnp.sum(w * x[None], axis=1)
-    return _sum([w[:, k, None] * x[None, k] for k in range(w.shape[1])])
-
-
-def transpose_times(w: Array, x: Array) -> Array:
-    """Wᵀ x for x: (n_out,) or (n_out, batch)."""
-    if not _written_out(w, x):
-        return w.T @ x
-    if x.ndim == 1:
-        return jnp.sum(w * x[:, None], axis=0)
-    return _sum([w[k, :, None] * x[None, k] for k in range(w.shape[0])])
-
-
-def _written_out(w: Array, x: Array) -> bool:
-    return max(w.shape) <= WRITTEN_OUT and max(w.shape) * x.size <= _WORK
-
-
-def _sum(terms: list[Array]) -> Array:
-    starts = range(min(_PARTIAL_SUMS, len(terms)))
-    parts = [sum(terms[i + _PARTIAL_SUMS :: _PARTIAL_SUMS], terms[i]) for i in starts]
-    return sum(parts[1:], parts[0])

@@ -8,7 +8,7 @@ from jax import Array
 
 from jnn import checks
 from jnn.params import Stack
-from jnn.triangular.loops import WRITTEN_OUT
+from jnn.triangular.products import WRITTEN_OUT
 
 METHODS = ("auto", "autodiff", "dense", "substitution", "parallel", "fused")
 STATES = ("sequential", "newton")

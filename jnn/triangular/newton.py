@@ -27,6 +27,7 @@ from jnn.params import Params, Stack, up_to_logits
 from jnn.shapes import Float
 from jnn.triangular import loops, parallel, substitution
 from jnn.triangular.inputs import check_batch
+from jnn.triangular.products import times
 from jnn.triangular.slices import Index, get, put
 from jnn.triangular.substitution import Pass
 
@@ -145,7 +146,7 @@ def _probe(stack: Stack, x: Array, layers: int) -> Carry:
         states, zs, u, growth = carry
         z, y = loops.layer(stack, l, get(states, l))
         δ = activations.resolve(stack.activation).slope(z)
-        du = δ * loops.times(get(stack.w, l), u)
+        du = δ * times(get(stack.w, l), u)
         du = du + u if stack.residual else du
         norm = jnp.maximum(jnp.sqrt(jnp.sum(du**2, axis=0, keepdims=True)), tiny)
         growth = put(growth, jnp.log(norm[0]), l)

@@ -17,22 +17,22 @@ from jax.interpreters import ad, batching, mlir
 Index = int | Array
 
 
-def get(array: Array, l: Index) -> Array:
-    """Layer l of an array (depth, …).
+def get(array: Array, l: Index, axis: int = 0) -> Array:
+    """Layer l of an array (depth, …), or (…, depth, …) with its layers along `axis`.
 
     >>> get(jnp.arange(6).reshape(3, 2), 1).tolist()
     [2, 3]
     """
-    return _get.bind(array, l, axis=0)
+    return _get.bind(array, l, axis=axis)
 
 
-def put(array: Array, value: Array, l: Index) -> Array:
-    """The array with layer l replaced, in place once compiled.
+def put(array: Array, value: Array, l: Index, axis: int = 0) -> Array:
+    """The array with layer l replaced, in place once compiled; l counts from 0, as everywhere here.
 
     >>> put(jnp.zeros((2, 2)), jnp.ones(2), 1).tolist()
     [[0.0, 0.0], [1.0, 1.0]]
     """
-    return _put.bind(array, value, l, axis=0)
+    return _put.bind(array, value, l, axis=axis)
 
 
 def _primitive(name: str, plain: Callable[..., Array]) -> Primitive:
@@ -68,5 +68,6 @@ def _primitive(name: str, plain: Callable[..., Array]) -> Primitive:
     return one
 
 
-_get = _primitive("layer", partial(lax.dynamic_index_in_dim, keepdims=False))
-_put = _primitive("with_layer", lax.dynamic_update_index_in_dim)
+_PLACE: Any = {"allow_negative_indices": False}  # or each is looked at, an operation more
+_get = _primitive("layer", partial(lax.dynamic_index_in_dim, keepdims=False, **_PLACE))
+_put = _primitive("with_layer", partial(lax.dynamic_update_index_in_dim, **_PLACE))

@@ -19,7 +19,8 @@ from jnn import activations
 from jnn.activations import Elementwise
 from jnn.params import Stack
 from jnn.shapes import Float
-from jnn.triangular.loops import layer, times, transpose_times
+from jnn.triangular.loops import layer
+from jnn.triangular.products import times, transpose_times
 from jnn.triangular.slices import Index, get, put
 
 
