@@ -32,7 +32,7 @@ class Domain(NamedTuple):
 class Loss(NamedTuple):
     """One example's loss, what is done to the average over examples, and what is known of it.
 
-    No field has a default: what is not known of a new loss has to be said, not assumed.
+    No field has a default: what is not known of a new loss has to be said.
     """
 
     each: Each
@@ -63,7 +63,7 @@ def _mean(mean: Array) -> Array:
 
 
 def _root(mean: Array) -> Array:
-    # the slope of √ at 0 is infinite: a perfect fit has gradient 0 here, not NaN
+    # √ has an infinite slope at 0: a perfect fit has gradient 0, not NaN
     zero = mean == 0
     return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, mean)))
 
@@ -75,21 +75,24 @@ def _of_difference(
     return Loss(each, finish, None, None, False, None, scale, None, None)
 
 
+def _row(target: Array, like: Array) -> Array:
+    """A label as a one-hot row: under vmap its entry alone is a gather."""
+    return target if target.ndim else jax.nn.one_hot(target, len(like), dtype=like.dtype)
+
+
 def _cross_entropy(logits: Array, target: Array) -> Array:
-    """−log softmax(logits)[label]; the target is an integer label or a one-hot (or soft) row."""
-    if target.ndim == 0:
-        return optax.losses.softmax_cross_entropy_with_integer_labels(logits, target)
-    return optax.losses.softmax_cross_entropy(logits, target)
+    """−log softmax(logits)[label], of a label or a one-hot (or soft) row."""
+    return optax.losses.softmax_cross_entropy(logits, _row(target, logits))
 
 
 def _log(p: Array) -> Array:
-    """ln p, finite where p has underflowed to 0; its slope is 0 there."""
+    """ln p, finite where p has underflowed to 0, with slope 0."""
     return jnp.log(jnp.maximum(p, jnp.finfo(p.dtype).tiny))
 
 
 def _log_loss(p: Array, target: Array) -> Array:
     """−log p[label] of probabilities p."""
-    return -_log(p)[target] if target.ndim == 0 else -jnp.sum(target * _log(p))
+    return -jnp.sum(_row(target, p) * _log(p))
 
 
 def _binary_log_loss(p: Array, y: Array) -> Array:
@@ -127,7 +130,7 @@ LOSSES: dict[str, Loss] = {
         lambda p, y: optax.losses.sigmoid_binary_cross_entropy(p, y),
         _mean, "logits", _UNIT, False, _half, None, None, None
     ),
-    # of probabilities: the network ends in softmax or sigmoid
+    # of probabilities: of a softmax or sigmoid
     "log_loss": Loss(_log_loss, _mean, "a distribution", _ROWS, True, _uniform, None, None, None),
     "binary_log_loss": Loss(
         _binary_log_loss, _mean, "probabilities", _UNIT, False, _half, None, None, None

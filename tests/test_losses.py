@@ -101,6 +101,25 @@ def test_labels_and_one_hot_rows_give_the_same_cross_entropy(x64):
     )
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "log_loss"])
+def test_labels_are_read_without_gather_and_scatter(name, x64):
+    """Abreast, gradients by 0 / 1 rows are the oracle."""
+    loss, labels = losses.resolve(name), np.array([0, 2, 1, 1, 0, 2, 2])
+    p = np.stack([PREDICTIONS.get(name, P)] * 2)
+
+    def gradients(targets):
+        def mean_loss(p):
+            return losses.mean_loss(loss, p, targets)
+
+        return jax.jit(jax.vmap(jax.grad(mean_loss)))
+
+    by_label, by_row = gradients(jnp.asarray(labels)), gradients(jnp.eye(3)[labels])
+    np.testing.assert_allclose(by_label(p), by_row(p), rtol=1e-12, atol=1e-15)
+    program = by_label.lower(p).as_text()
+    assert "gather" not in program
+    assert "scatter" not in program
+
+
 @pytest.mark.parametrize("name", OF_PROBABILITIES)
 def test_a_loss_of_probabilities_is_that_of_their_logits(name, x64):
     of_logits, probabilities = OF_PROBABILITIES[name]
