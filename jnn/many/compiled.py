@@ -20,6 +20,7 @@ from jnn.training.compiled import Length, counted, epoch
 from jnn.training.options import Knobs, Settings
 from jnn.training.state import State
 from jnn.training.stopping import Reason
+from jnn.triangular.slices import get, put
 
 
 class Own(NamedTuple):
@@ -131,9 +132,9 @@ def _repeated(
         i, states, history = carry
         visits = None
         if order is not None:
-            visits = lax.dynamic_index_in_dim(order, i, axis, keepdims=False)
+            visits = get(order, i, axis)
         states, row = epoch(states, visits)
-        return i + 1, states, lax.dynamic_update_index_in_dim(history, row, i, history.ndim - 2)
+        return i + 1, states, put(history, row, i, history.ndim - 2)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
         i, states, _ = carry

@@ -16,13 +16,14 @@ from jax import Array, lax
 
 from jnn import activations
 from jnn.checks import Thing
-from jnn.data.rows import Rows
+from jnn.data.rows import Rows, minibatch
 from jnn.params import Params
 from jnn.sklearn import terms as terms_
 from jnn.sklearn.judging import judged
 from jnn.sklearn.records import STOPPED, Epoch, Form, Memory, State
 from jnn.sklearn.solvers import Numbers, unpacked
 from jnn.sklearn.transformations import Searched, sees_all_rows, solver_of
+from jnn.triangular.slices import put
 
 
 def value_and_gradient(
@@ -117,7 +118,7 @@ def _run(
         memory = memory._replace(updates=memory.updates + steps, seen=memory.seen + n)
         state = State(params, moments, state.best, None)
         state, row = judged(form, numbers, state, memory, total / n, validation)
-        return i + 1, state, lax.dynamic_update_index_in_dim(history, row, i, 0)
+        return i + 1, state, put(history, row, i)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
         i, state, _ = carry
@@ -136,11 +137,7 @@ def _minibatch(form: Form, data: Rows, visits: Array | None, n: Any, j: Any) -> 
         return data, n
     first = j * size
     start = jnp.minimum(first, len(data.x) - size)
-    if visits is None:
-        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
-    else:
-        index = lax.dynamic_slice(visits, (start,), (size,))
-        rows = jax.tree.map(lambda a: a[index], data)
+    rows = minibatch(data, visits, start, size)
     there = start + jnp.arange(size) >= first
     rows = rows._replace(weights=jnp.where(there, rows.weights, 0))
     return rows, jnp.minimum(size, n - first)

@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.sharding import PartitionSpec as P
 
 from jnn import meshes
-from jnn.data.rows import Rows
+from jnn.data.rows import Rows, minibatch
 from jnn.meshes import compiled, same
 from jnn.precision import wide
 from jnn.training import objective, steps
@@ -24,6 +24,7 @@ from jnn.training.options import Knobs, Settings
 from jnn.training.state import Seen, State
 from jnn.training.stopping import Reason
 from jnn.training.sums import Sums
+from jnn.triangular.slices import get, put
 
 
 class Length(NamedTuple):
@@ -68,11 +69,11 @@ def run(
 
     def one(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         i, old, history = carry
-        visits = None if order is None else order[i]
+        visits = None if order is None else get(order, i)
         new, row = epoch(
             settings, old, knobs, data, every, validation, visits, n, steps_an_epoch, length
         )
-        return i + 1, new, lax.dynamic_update_index_in_dim(history, row, i, 0)
+        return i + 1, new, put(history, row, i)
 
     def unfinished(carry: tuple[Array, State, Array]) -> Array:
         i, state, _ = carry
@@ -141,10 +142,7 @@ def _minibatch(
     first = start = i * size
     if visits is None:  # the last minibatch begins where its rows are there
         start = jnp.minimum(first, len(data.x) - size)
-        rows = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), data)
-    else:
-        index = lax.dynamic_slice(visits, (start,), (size,))
-        rows = jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds"), data)
+    rows = minibatch(data, visits, start, size)
     if length.even:
         return Batch(rows, size, before)
     place = start + jnp.arange(size)

@@ -19,6 +19,7 @@ from jnn.training.options import Knobs, Settings
 from jnn.training.state import Seen, State
 from jnn.training.stopping import Memory, Reason
 from jnn.training.sums import Sums
+from jnn.triangular.slices import put
 
 
 def walk(
@@ -52,12 +53,16 @@ def walk(
         examples = examples._replace(rows=meshes.spread(settings.axis, examples.rows))
         state, new, gradient = step(settings, knobs, state._replace(step=old.step + i), examples)
         so_far = None if so_far is None else so_far + new[:2]
-        terms = lax.dynamic_update_index_in_dim(terms, new, i, 0)
+        terms = put(terms, new, i)
         norm = lax.cond(i == count - 1, lambda: _norm(gradient).astype(norm.dtype), lambda: norm)
         state = meshes.whole(settings.axis, state._replace(step=old.step))
         return state, so_far, terms, norm
 
-    state, _, terms, norm = lax.fori_loop(0, count, one, (state, so_far, terms, sums.norm + zero))
+    carry = state, so_far, terms, sums.norm + zero
+    if isinstance(count, int) and count == 1:  # a loop would be traced twice
+        state, _, terms, norm = one(0, carry)
+    else:
+        state, _, terms, norm = lax.fori_loop(0, count, one, carry)
     state = state._replace(step=state.step + count)
     return state, sums.plus(jnp.sum(terms, axis=0), count, norm=norm)
 
@@ -210,7 +215,9 @@ def finish(
 
 
 def _all_finite(tree: Tree) -> Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+    """0 p is 0 where p is finite, else NaN: a product is one kernel, where `jnp.all` is three."""
+    zeros = [jnp.vdot(p, 0 * p, precision="highest") for p in jax.tree.leaves(tree)]
+    return jnp.sum(jnp.stack(zeros)) == 0
 
 
 def _chosen(first: Array, a: Tree, b: Tree) -> Tree:

@@ -8,7 +8,7 @@ import pytest
 
 import jnn
 from jnn import losses
-from jnn.data.rows import Rows, check_rows, validation_split
+from jnn.data.rows import Rows, check_rows, minibatch, validation_split
 
 X = np.random.default_rng(0).normal(size=(200, 3))
 
@@ -99,3 +99,17 @@ def test_a_run_validates_on_positives():
         metrics=seen,
     )  # fmt: skip
     assert run.history["validation_seen"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("visits", [None, np.random.default_rng(0).permutation(12)])
+@pytest.mark.parametrize("start", [0, 3, 8])
+@pytest.mark.parametrize("jitted", [False, True])
+def test_a_minibatch(visits, start, jitted):
+    rows = Rows(np.arange(24.0).reshape(12, 2), np.arange(12), np.linspace(0.1, 1, 12))
+    rows = jax.tree.map(jnp.asarray, rows)
+    visits = None if visits is None else jnp.asarray(visits)
+    take = jax.jit(minibatch, static_argnums=3) if jitted else minibatch
+    found = take(rows, visits, start, 4)
+    places = (np.arange(12) if visits is None else np.asarray(visits))[start : start + 4]
+    for some, column in zip(found, rows, strict=True):
+        np.testing.assert_array_equal(some, np.asarray(column)[places])
