@@ -59,7 +59,7 @@ def init_network_params(
     [(2, 'sigmoid'), (1, 'identity')]
     """
     n = checks.sizes(sizes)
-    dtype = checks.floating_dtype("dtype", jnp.zeros(()).dtype if dtype is None else dtype)
+    dtype = checks.floating_dtype("dtype", jnp.result_type(float) if dtype is None else dtype)
     plan = _plan(n, activation, output, residual)
     starts = initializers.resolve(init, [(layer.activation, layer.residual) for layer in plan])
     runs = tuple(

@@ -1,6 +1,8 @@
 """Sizes that cannot be had are refused with the number of bytes, before anything is allocated."""
 
+import gc
 import re
+from contextlib import suppress
 
 import jax
 import jax.numpy as jnp
@@ -106,3 +108,16 @@ def test_what_a_device_has_counts_too(monkeypatch):
 
     monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
     memory.check("what the device holds", 2**49, "give less")
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_is_afterwards_what_it_was(collects):
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with suppress(KeyError), memory.uncollected():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()

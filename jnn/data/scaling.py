@@ -125,7 +125,7 @@ def _matched(s: Standardization, x: Data) -> tuple[Data, Data, Data]:
         mean, scale, x = (np.asarray(a, np.float64) for a in (s.mean, s.scale, x))
         return mean, scale, x
     x = jnp.asarray(x)
-    dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.zeros(()).dtype
+    dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
     mean, scale, x = (jnp.asarray(a, dtype) for a in (s.mean, s.scale, x))
     rows = (1,) * (x.ndim - mean.ndim)
     return mean.reshape(rows + mean.shape), scale.reshape(rows + scale.shape), x

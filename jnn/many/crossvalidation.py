@@ -72,12 +72,12 @@ def cross_validate(
     keys = keys_of(key, count)
     columns = folded.checked_columns(data)
     loss = options.get("loss", "half_mse")
-    pairs = folded.checked_folds(folds, columns, loss, jax.random.fold_in(keys[0], 1))
+    pairs = folded.checked_folds(folds, columns, loss, keys[0])
     scaled = folded.checked_standardize(standardize, columns[1], loss)
     K = len(pairs)
     of_member, of_fold = np.divmod(np.arange(count * K), K)
     fits = fit_many(
-        of_members(members, of_member),
+        of_members(jax.device_get(members), of_member),
         Folded(columns, pairs, scaled, of_fold),
         key=keys[0] if len(keys) == 1 else jnp.stack(keys)[of_member],
         **repeated(options, count, of_member),

@@ -152,7 +152,7 @@ def _begun(
 ) -> Runs:
     """The runs before their first epoch, everything checked."""
     # on the default device, wherever the members lie: the host takes them all
-    firsts = [jax.tree.map(jnp.asarray, one_of(one.params, 0)) for one in alike]
+    firsts = [jax.device_put(one_of(one.params, 0)) for one in alike]
     checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
     rows = checked[0]  # the same for all structures
     examples = sources.examples_a_step(plan, data)

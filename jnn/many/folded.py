@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jnn import arrays, checks, losses
@@ -82,7 +83,7 @@ def checked_columns(data: Thing) -> tuple[np.ndarray, ...]:
 
 
 def checked_folds(folds: Thing, columns: tuple[np.ndarray, ...], loss: LossLike, key: Any) -> Folds:
-    """Pairs (train, test) of rows: those that were given, or so many, dealt out.
+    """Pairs (train, test) of rows: those that were given, or so many, dealt out by fold_in(key, 1).
 
     Classes are dealt out evenly: labels, 0 and 1 in one column, one-hot rows. To a loss that takes
     other numbers, too, they are classes where each fold can have some.
@@ -100,7 +101,7 @@ def checked_folds(folds: Thing, columns: tuple[np.ndarray, ...], loss: LossLike,
             _, of_class = np.unique(labels, return_counts=True)
             labels = labels if of_class.min() >= count else None
         try:
-            return dealt(n, count, key, stratify=labels)
+            return dealt(n, count, jax.random.fold_in(key, 1), stratify=labels)
         except ValueError as error:
             said = str(error).removesuffix(LEAVE_OUT)
             raise ValueError(

@@ -42,7 +42,7 @@ def by_structure(members: Thing) -> list[Alike]:
     for alike in found:
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(alike.params)):
             raise ValueError("members hold NaN or infinity before any step: draw them anew")
-        check_start(one_of(alike.params, 0))
+        check_start(jax.device_put(one_of(alike.params, 0)))
     return found
 
 
@@ -72,7 +72,9 @@ def _stack(*leaves: Any) -> np.ndarray:
 
 
 def _as_numpy(leaf: Any) -> np.ndarray:
-    return np.asarray(jnp.asarray(leaf))  # of a dtype that JAX has
+    """On the host, of a dtype that JAX has; without a program, which a new shape would compile."""
+    array = np.asarray(leaf)
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)
 
 
 def _count(members: Thing) -> int:
@@ -168,19 +170,24 @@ def together(parts: list[tuple[np.ndarray, Any]]) -> Any:
     Args:
       parts: which members they are, and leaves (m, …), which the run goes on to write in.
     """
-    # copies, which `device_put` does not always make, whatever `may_alias` says
+    # copies: `device_put` may keep NumPy's memory; `jnp.array` compiles a program for each shape
     if len(parts) == 1:
-        return jax.tree.map(jnp.array, parts[0][1])
+        return jax.device_put(on_host(parts[0][1]))
     members: dict[int, Any] = {}
     for index, found in parts:
         members |= {int(i): one_of(found, place) for place, i in enumerate(index)}
-    return jax.tree.map(jnp.array, [members[i] for i in range(len(members))])
+    return jax.device_put(on_host([members[i] for i in range(len(members))]))
 
 
 def of_members(found: Any, index: Any) -> Any:
-    """Of `together`: of one member, or of several where the index is of several."""
+    """Of `together`: of one member, or of several where the index is of several.
+
+    JAX's arrays are read on the host, where no new index compiles a program.
+    """
     if isinstance(found, list):
         return found[index] if np.ndim(index) == 0 else [found[i] for i in index]
     if isinstance(found, dict):  # whose order jax.tree.map would change
         return {name: column[index] for name, column in found.items()}
+    if any(isinstance(leaf, Array) for leaf in jax.tree.leaves(found)):
+        return jax.device_put(on_host(one_of(jax.device_get(found), index)))
     return one_of(found, index)

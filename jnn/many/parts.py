@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jnn import meshes
+from jnn import memory, meshes
 from jnn.checks import Thing
 from jnn.many import compiled
 from jnn.many.compiled import Own
@@ -94,7 +94,8 @@ class Part:
         start = time.perf_counter()
         *others, epochs = arguments if device is None else jax.device_put(arguments, device)
         alone = None if device is None else Mesh(np.array([device]), ("members",))
-        with meshes.current(alone):  # whatever mesh is the current one
+        # whatever mesh is the current one
+        with meshes.current(alone), memory.uncollected():
             shape = (rows, len(self.names))
             lowered = compiled.on(platform_of(device)).lower(
                 self.settings, *others, sources.length, shape, own, self.in_turn, epochs

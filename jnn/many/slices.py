@@ -183,7 +183,7 @@ def _stacked(fits: Fits) -> Fits:
 
 
 def _stack(*leaves: Any) -> Any:
-    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
+    return jax.device_put(np.stack([np.asarray(leaf) for leaf in leaves]))
 
 
 # ---- all of them ----
@@ -203,7 +203,7 @@ def joined(none: Fits, slices: list[Slice], parts: list[Fits], seconds: float) -
         found = [getattr(part, name) for part in parts]
         if isinstance(none.params, list):
             return together([(one.places, t) for one, t in zip(slices, found, strict=True)])
-        return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *found)
+        return jax.tree.map(lambda *leaves: jax.device_put(np.concatenate(leaves)), *found)
 
     def column(name: str) -> np.ndarray:
         like = none.history[name]

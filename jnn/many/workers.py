@@ -148,7 +148,7 @@ def _result(future: Future[Fits], count: int) -> Fits | Exception:
         return error
     if (fits.stopped == "interrupted").any():
         return InterruptedError("its worker was interrupted (Ctrl-C)")
-    return fits[:count]
+    return fits if len(fits) == count else fits[:count]  # what filled up the last one
 
 
 def _check_finished(slices: list[Slice], results: list[Any], kept: Kept | None) -> None:

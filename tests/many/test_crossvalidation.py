@@ -121,21 +121,36 @@ def of_member(options, m):
     return {name: one(value) for name, value in options.items()}
 
 
-def test_folds_of_two_sizes_are_one_program():
-    """34 and 35 rows: in batches of 8, and of 17, where the numbers of steps differ, too."""
-    programs = []
+@pytest.fixture
+def programs():
+    """The names of all programs that are compiled."""
+    names = []
 
     def listen(event, duration, **of):
         if event == "/jax/core/compile/backend_compile_duration":
-            programs.append(of.get("fun_name"))
+            names.append(str(of.get("fun_name")))
 
     jax.clear_caches()
     jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_folds_of_two_sizes_are_one_program(programs):
+    """34 and 35 rows: in batches of 8, and of 17, where the numbers of steps differ, too."""
     for rows, batch in ((N, 8), (N, 17), (N - 1, 17)):
         data = (X[:rows], Y[:rows])
         jnn.cross_validate(drawn(), data, epochs=2, batch_size=batch, progress=False)
-    jax.monitoring.unregister_event_duration_listener(listen)
-    assert sum("run" in str(name) for name in programs) == 2  # one a batch size
+    assert sum("run" in name for name in programs) == 2  # one a batch size
+
+
+@pytest.mark.parametrize("place", [np.asarray, jnp.asarray])
+def test_nothing_else_is_compiled(place, programs):
+    """What is done to members on the host has no programs, of which a new shape costs some each."""
+    members = jax.tree.map(place, drawn())
+    programs.clear()
+    jnn.cross_validate(members, (X, Y), SHUFFLED, epochs=2, batch_size=8, progress=False)
+    assert len(programs) == 2  # the optimizer's first states, and the run
 
 
 def test_means_and_spreads_over_folds_are_numpys():

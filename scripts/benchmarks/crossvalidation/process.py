@@ -91,7 +91,7 @@ def of_jnn(case: Search, x: Any, y: Any, pairs: Any, classes: bool) -> Any:
         sizes, jax.random.key(0), activation="relu", init="glorot_uniform"
     )
     count = len(design["l2"])
-    members = jax.tree.map(lambda leaf: np.repeat(leaf[None], count, axis=0), params)
+    members = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], count, 0), params)
     metric = "accuracy" if classes else "r2"
     fits = jnn.cross_validate(
         members,
