@@ -44,31 +44,31 @@ def measure(quick: bool) -> None:
     print(f"{'':<52}{'cold':>9}{'warm':>9}{'loop':>9}{'loop/many':>11}{'peak + MiB':>12}")
     for work in (MANY, *LARGER):
         _print(work, _asked(work._replace(members=max(8, work.members // share))))
-    if len(_cores()) < 2:
+    if len(cores()) < 2:
         print("two threads against one: left out, there is one core")
         return
     print(f"\n{'two cores against one':<52}{'one':>9}{'two':>9}{'one/two':>11}")
     for work in THREADS:
         few = work._replace(members=max(8, work.members // share))
         one, two = (_asked(few._replace(cores=n))["warm"] for n in (1, 2))
-        print(f"{_named(few):<52}{one:>9.3f}{two:>9.3f}{one / two:>11.2f}", flush=True)
+        print(f"{named(few):<52}{one:>9.3f}{two:>9.3f}{one / two:>11.2f}", flush=True)
 
 
 def _print(work: Work, found: dict[str, float]) -> None:
     if "left_out" in found:
-        print(f"{_named(work):<52}  left out: {found['left_out']}", flush=True)
+        print(f"{named(work):<52}  left out: {found['left_out']}", flush=True)
         return
     loop = f"{'':>20}"
     if work.loop:
         loop = f"{found['loop']:>9.3f}{found['loop'] / found['warm']:>11.2f}"
     print(
-        f"{_named(work):<52}{found['cold']:>9.3f}{found['warm']:>9.3f}{loop}"
+        f"{named(work):<52}{found['cold']:>9.3f}{found['warm']:>9.3f}{loop}"
         f"{found['rise'] / 2**20:>12.0f}",
         flush=True,
     )
 
 
-def _named(work: Work) -> str:
+def named(work: Work) -> str:
     sizes = work.sizes.replace("-", "–")
     return f"{work.members} × {sizes}, {work.rows} rows, batch {work.batch}, {work.epochs} epochs"
 
@@ -91,11 +91,11 @@ def main(arguments: list[str]) -> None:
     members, sizes, *numbers = arguments
     work = Work(int(members), sizes, *map(int, numbers))
     if work.cores:  # before JAX starts, which counts them
-        os.sched_setaffinity(0, _cores()[: work.cores])
+        os.sched_setaffinity(0, cores()[: work.cores])
     print(json.dumps(_trained(work)))
 
 
-def _cores() -> list[int]:
+def cores() -> list[int]:
     affinity = getattr(os, "sched_getaffinity", None)
     return sorted(affinity(0)) if affinity else []
 
@@ -118,7 +118,7 @@ def _trained(work: Work) -> dict[str, float]:
         each = [jax.tree.map(lambda leaf, m=m: leaf[m], members) for m in range(work.loop)]
         runs = [jnn.fit(params, (x, y), **options) for params in each]
         last = [run.history["loss"][-1] for run in runs]
-        assert_close(fits.history["loss"][: work.loop, -1], np.array(last), 1e-2, _named(work))
+        assert_close(fits.history["loss"][: work.loop, -1], np.array(last), 1e-2, named(work))
         loop = _least(lambda: [jnn.fit(params, (x, y), **options) for params in each], 3)
         found["loop"] = loop * work.members / work.loop
     return found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.many import counts, large, on_jax, others
+from benchmarks.many import counts, large, on_jax, others, pool
 from benchmarks.many.case import Case, Layers, case
 from benchmarks.timing import assert_close, elapsed, on_each, package_versions, race, say_left_out
 
@@ -68,6 +68,7 @@ def measure(quick: bool, seconds: float | None = None) -> None:
     rows = [row._replace(epochs=max(1, row.epochs // 20)) for row in ROWS] if quick else ROWS
     on_each(rows, lambda row: _row(row, installed, members, 0.1 if quick else 3), "many")
     large.measure(quick)
+    pool.measure(quick)
 
 
 def _installed(name: str, modules: Sequence[str]) -> bool:
