@@ -14,7 +14,9 @@ params = jnn.fit(
     progress=False,
 ).params
 
-model = to_onnx(lambda x: jnn.predict(params, x), [("n", 1)])  # any number of rows
+# any number of rows; for a fixed one, such as [(200, 1)], predict(params, x, backprop="autodiff"),
+# which is made of JAX's own operations alone
+model = to_onnx(lambda x: jnn.predict(params, x), [("n", 1)])
 session = onnxruntime.InferenceSession(model.SerializeToString())
 (given,) = session.get_inputs()
 for rows in (1, 7, 200):

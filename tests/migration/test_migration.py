@@ -40,12 +40,17 @@ def test_every_file_is_run() -> None:
     ],
     ids=["deep", "residual", "an output of its own"],
 )
-def test_onnx_of_other_networks(sizes: list[int], options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("rows", "backprop"), [("n", "auto"), (7, "autodiff")])
+def test_onnx_of_other_networks(
+    sizes: list[int], options: dict[str, Any], rows: Any, backprop: str
+) -> None:
     jax2onnx = pytest.importorskip("jax2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
     params = jnn.init_network_params(sizes, jax.random.key(0), **options)
     x = np.linspace(-1, 1, 7 * sizes[0], dtype=np.float32).reshape(7, -1)
-    model = jax2onnx.to_onnx(lambda x: jnn.predict(params, x), [("n", sizes[0])])
+    model = jax2onnx.to_onnx(
+        lambda x: jnn.predict(params, x, backprop=backprop), [(rows, sizes[0])]
+    )
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (given,) = session.get_inputs()
     (found,) = session.run(None, {given.name: x})
