@@ -12,7 +12,7 @@ from jnn import checks
 from jnn.checks import Thing, Tree
 from jnn.params import Params
 from jnn.precision import wide
-from jnn.structure import as_arrays
+from jnn.structure import as_arrays, check_params
 from jnn.training.options import Settings
 from jnn.training.sources import check_start
 from jnn.training.state import Seen, State
@@ -40,6 +40,7 @@ def by_structure(members: Thing) -> list[Alike]:
     else:
         found = [Alike(np.arange(_count(members)), jax.tree.map(_as_numpy, members))]
     for alike in found:
+        check_params(one_of(alike.params, 0))
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(alike.params)):
             raise ValueError("members hold NaN or infinity before any step: draw them anew")
         check_start(jax.device_put(one_of(alike.params, 0)))

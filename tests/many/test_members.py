@@ -91,3 +91,13 @@ def test_structures_of_the_same_arrays_begin_by_one_program():
     before = members._begun._cache_size()
     jnn.fit_many(networks, (X, Y), epochs=0, progress=False)
     assert members._begun._cache_size() == before + 1
+
+
+@pytest.mark.parametrize("kind", [object, int, complex, bool, str])
+def test_members_that_are_no_floats_are_named(kind):
+    params = jax.vmap(lambda key: jnn.init_network_params([1, 4, 1], key))(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    members = jax.tree.map(lambda leaf: np.asarray(leaf).astype(kind), params)
+    with pytest.raises(TypeError, match=r"stack 0 holds .*; parameters must be of float16"):
+        jnn.fit_many(members, (X, Y), epochs=1, progress=False)
