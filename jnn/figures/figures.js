@@ -113,7 +113,6 @@
     const above = shown.xaxis && shown.xaxis.side === "top" ? 1.8 * font : 0; // its labels
     const top = 1.3 * big * lines + 20 + above;
     shown.height += Math.round(1.3 * big * (lines - 1));
-    if (shown.title) Object.assign(shown.title, { x: 12 / width, y: 1 - 10 / shown.height });
     shown.margin = { l: 16, r: 24, t: top, b: 16 };
 
     const room = [0.85 * (width - (bars ? 140 : 60)), 0.8 * (shown.height - top - 50)];
@@ -127,19 +126,39 @@
       const own = (note.font && note.font.size) || font;
       note.font = { ...note.font, size: Math.max(SMALLEST, Math.min(own, font)) };
     });
-    if (under) {
-      shown.legend = {
-        ...shown.legend,
-        orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom",
-      };
-    }
     figure.data.forEach((trace) => {
       if (trace.colorbar) scaled(trace.colorbar, font, width, 0.75 * (shown.height - top - 40));
       if (trace.type === "heatmap" && trace.texttemplate) {
         numbered(trace, [width - 170, shown.height - top - 70]);
       }
     });
-    return under;
+    if (under) {
+      const [entrywidth, lines] = columns(entries.map((name) => wide(name, font)), width);
+      shown.legend = {
+        ...shown.legend, entrywidth, tracegroupgap: 0,
+        orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom",
+      };
+      // the picture keeps its height, and the legend gets its own, as Plotly will reckon it
+      shown.height += Math.ceil(lines * (Math.max(16, 1.3 * font) + 3) + 10);
+    }
+    if (shown.title) Object.assign(shown.title, { x: 12 / width, y: 1 - 10 / shown.height });
+  }
+
+  /* The width of an entry and the lines of the legend under a picture; its entries' own widths, 0,
+   * where they go on one line.
+   *
+   * Plotly breaks the legend by the width of the axes, which their numbers narrow, which go by the
+   * height, which the legend's lines take: it can go round for ever. So the columns are as many
+   * whether the numbers are long or short.
+   */
+  function columns(entries, width) {
+    const [least, most] = [width - 130, width - 40]; // of the axes
+    const beside = 45; // an entry's sign and the gap to the next
+    if (entries.reduce((sum, entry) => sum + entry + beside, 0) <= least) return [0, 1];
+    const widest = Math.max(...entries) + beside;
+    const count = Math.max(1, Math.floor(least / Math.max(widest, most + 5 - least)));
+    const column = Math.ceil(Math.max(widest, (most + 5) / (count + 1)));
+    return [column - beside, Math.ceil(entries.length / count)];
   }
 
   function scaled(bar, font, width, most) {
@@ -175,16 +194,10 @@
     if (box.asked === key) return;
     box.asked = key;
     const figure = dark() ? darkened(box.source) : JSON.parse(box.source);
-    const under = fitted(figure, width, box.size);
+    fitted(figure, width, box.size);
     const settings = { displaylogo: false, displayModeBar: false };
     const frames = figure.frames || [];
     await Plotly.react(box.plot, { ...figure, frames, config: settings });
-    const legend = under && box.plot.querySelector(".legend .bg");
-    if (legend && box.asked === key) {
-      // the picture keeps its height, and the legend gets its own
-      const extra = Math.ceil(legend.getBBox().height);
-      await Plotly.relayout(box.plot, { height: figure.layout.height + extra });
-    }
     box.dataset.drawn = key;
   }
 
