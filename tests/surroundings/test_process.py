@@ -208,7 +208,8 @@ PROCESSES = {
         for how in ("None", "broken")
     },
     "standard error without a reader": (PIPE, [], {}, []),
-    "a full disk": (FULL, [], {}, []),
+    # where programs are kept is another disk
+    "a full disk": (FULL, [], {"JAX_COMPILATION_CACHE_DIR": None}, []),
     "a full device": (DEVICE, [], {}, []),
     "a read-only directory": (READ_ONLY, [], {}, []),
     "a deleted working directory": (DELETED, [], {}, []),
