@@ -1,9 +1,12 @@
 """One update of an optax transformation: what it is called with, and what it must return."""
 
+import dataclasses
 import inspect
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jnn.checks import Tree
@@ -48,6 +51,8 @@ def tolerant(
 ) -> optax.GradientTransformationExtraArgs:
     """The transformation, called with those named arguments alone that it takes.
 
+    Its state is of numbers alone: a typed key in it, as of noise, is kept as its data.
+
     >>> import optax
     >>> sgd = tolerant(optax.sgd(0.1), [1.0])
     >>> [float(u) for u in sgd.update([2.0], sgd.init([1.0]), [1.0], value=3.0)[0]]
@@ -68,9 +73,40 @@ def tolerant(
         known = {name: a for name, a in extra.items() if takes_all or name in names}
         if "grad_fn" in names:  # of sharpness-aware minimization; with the number of the call
             known["grad_fn"] = lambda p, *_: jax.grad(extra["value_fn"])(p)
-        return rule.update(updates, state, params, **known)
+        updates, state = rule.update(updates, _with_keys(state), params, **known)
+        return updates, _without_keys(state)
 
-    return optax.GradientTransformationExtraArgs(rule.init, update)
+    def init(params: Tree) -> Tree:
+        return _without_keys(rule.init(params))
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["data"], meta_fields=["impl"])
+@dataclasses.dataclass(frozen=True)
+class _Key:
+    """A typed key as numbers, which NumPy, files and `jax.vmap` over members take."""
+
+    data: Any
+    impl: Any
+
+
+def _without_keys(state: Tree) -> Tree:
+    def numbers(leaf: Any) -> Any:
+        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return _Key(jax.random.key_data(leaf), jax.random.key_impl(leaf))
+        return leaf
+
+    return jax.tree.map(numbers, state)
+
+
+def _with_keys(state: Tree) -> Tree:
+    def key(leaf: Any) -> Any:
+        if isinstance(leaf, _Key):
+            return jax.random.wrap_key_data(leaf.data, impl=leaf.impl)
+        return leaf
+
+    return jax.tree.map(key, state, is_leaf=lambda leaf: isinstance(leaf, _Key))
 
 
 def check(update: Update) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import oracles
 import pytest
 
@@ -121,6 +122,7 @@ CASES = {
     ),
     "residual": ({"sizes": (4, 4, 4, 4), "residual": True}, (np.tile(X, 4), np.tile(Y, 4)), {}),
     "lion": ({}, (X, Y), {"optimizer": "lion", "learning_rate": RATES}),
+    "a key in the optimizer": ({}, (X, Y), {"optimizer": optax.noisy_sgd(0.1, key=KEYS[0])}),
     "bfgs": ({}, (X, Y), {"optimizer": "bfgs"}),
     "lbfgs": ({}, (X, Y), {"optimizer": "lbfgs"}),
     "levenberg_marquardt": ({}, (X, Y), {"optimizer": "levenberg_marquardt"}),
