@@ -115,7 +115,10 @@ def numbers(name: str, value: Thing, **limits: Any) -> Any:
     >>> numbers("strength", np.array([0.5, 1.0]), least=0)
     array([0.5, 1. ])
     """
-    if not (isinstance(value, (np.ndarray, Array)) and np.ndim(value) == 1 and len(value)):
+    several = isinstance(value, (list, tuple)) and len(value) and all(map(is_number, value))
+    if isinstance(value, (np.ndarray, Array)):
+        several = value.ndim == 1 and len(value)
+    if not several:
         return number(name, value, **limits)
     column = np.asarray(value)
     for one in column.tolist():

@@ -5,7 +5,7 @@ leaf.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -125,13 +125,24 @@ def _is_spec(value: Any) -> bool:
 
 def _settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     # As texts, because NaN is not equal to itself, and 1 is to True.
-    old = {name: json.dumps(value, sort_keys=True) for name, value in before.items()}
-    new = {name: json.dumps(value, sort_keys=True) for name, value in now.items()}
+    old, new = (
+        {name: json.dumps(value, sort_keys=True) for name, value in _each(settings)}
+        for settings in (before, now)
+    )
     return [
         f"{_short(name)} was {_short(old.get(name))}, is {_short(new.get(name))}"
         for name in old | new
         if old.get(name) != new.get(name)
     ]
+
+
+def _each(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each setting by name; those of a record by the names of both."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", entry) for inner, entry in value.items())
+        else:
+            yield name, value
 
 
 def _leaves_that_differ(before: list[Spec], now: list[Spec]) -> list[str]:

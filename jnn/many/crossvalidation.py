@@ -83,4 +83,4 @@ def cross_validate(
         **repeated(options, count, of_member),
     )
     numbers = {"member": of_member, "fold": of_fold} | fits.numbers
-    return dataclasses.replace(fits, numbers=numbers)
+    return dataclasses.replace(fits, numbers=numbers, standardized=scaled)

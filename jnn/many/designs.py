@@ -44,9 +44,19 @@ def grid(**levels: Iterable[Any]) -> dict[str, np.ndarray]:
 
 
 def _column(name: str, values: Iterable[Any]) -> np.ndarray:
+    if isinstance(values, dict):
+        raise ValueError(f"levels of {name} are a dict; give a list of them, list({name})")
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
         raise ValueError(f"levels of {name} are {values!r}; give a list, {name}=[{values!r}]")
-    column = arrays.array(name, values if hasattr(values, "dtype") else list(values))
+    if not hasattr(values, "dtype"):
+        values = list(values)
+        nested = any(isinstance(value, (list, tuple, dict)) for value in values)
+        if nested or len({isinstance(value, str) for value in values}) > 1:
+            raise ValueError(
+                f"levels of {name} are {values!r}; they must be numbers, or texts: for anything "
+                f"else give its number, {name}=range({len(values)})"
+            )
+    column = arrays.array(name, values)
     if column.ndim != 1 or len(column) == 0:
         raise ValueError(
             f"levels of {name} have shape {column.shape}; they must be a list of one or more values"

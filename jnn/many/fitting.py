@@ -153,8 +153,14 @@ def _begun(
     """The runs before their first epoch, everything checked."""
     # on the default device, wherever the members lie: the host takes them all
     firsts = [jax.device_put(one_of(one.params, 0)) for one in alike]
-    checked = [sources.of_members(plan, first, data, validation, keys) for first in firsts]
-    rows = checked[0]  # the same for all structures
+    rows: Any = None  # the same for all structures
+    for one, first in zip(alike, firsts, strict=True):
+        try:
+            rows = sources.of_members(plan, first, data, validation, keys)
+        except (TypeError, ValueError) as error:
+            if len(alike) == 1:
+                raise
+            raise type(error)(f"member {one.places[0]}: {error}") from error
     examples = sources.examples_a_step(plan, data)
     several = len(keys) > 1
     own = Own(key=several and bool(plan.dropout_rate), rows=rows.own, order=several)

@@ -94,8 +94,14 @@ def checked_folds(folds: Thing, columns: tuple[np.ndarray, ...], loss: LossLike,
       TypeError: folds is neither a number nor pairs of integers.
     """
     n = len(columns[0])
+    if hasattr(folds, "split"):
+        raise TypeError(
+            f"folds is a {type(folds).__name__}; it must be a number, or pairs (train, test) of "
+            "rows: folds=splitter.split(x, y)"
+        )
     if not hasattr(folds, "__iter__"):
-        count = checks.integer("folds", folds, 2, n, meaning=f"each holds out some of {n} rows")
+        dealt_out = f"each holds out some of {n} rows; or give pairs (train, test) of rows"
+        count = checks.integer("folds", folds, 2, n, meaning=dealt_out)
         labels = class_of_row(columns[1])
         if labels is not None and losses.resolve(loss).chance is None:
             _, of_class = np.unique(labels, return_counts=True)

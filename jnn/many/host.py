@@ -193,7 +193,12 @@ def _call(program: Future[Any], arguments: Any, device: Any) -> Callable[[], Any
     wide = jax.config.read("jax_enable_x64")  # a thread has switches of its own
 
     def call() -> Any:
-        with jax.enable_x64(wide):
+        with (
+            jax.enable_x64(wide),
+            jax.disable_jit(False),  # it is compiled
+            jax.debug_nans(False),  # a member that diverges is marked, and the others go on
+            jax.debug_infs(False),
+        ):
             there = arguments if device is None else jax.device_put(arguments, device)
             return jax.block_until_ready(program.result()(*there))
 

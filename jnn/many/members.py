@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from jnn import checks
 from jnn.checks import Thing, Tree
-from jnn.params import Params
+from jnn.params import Params, Stack
 from jnn.precision import wide
 from jnn.structure import as_arrays, check_params
 from jnn.training.options import Settings
@@ -41,8 +42,14 @@ def by_structure(members: Thing) -> list[Alike]:
         found = [Alike(np.arange(_count(members)), jax.tree.map(_as_numpy, members))]
     for alike in found:
         check_params(one_of(alike.params, 0))
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(alike.params)):
-            raise ValueError("members hold NaN or infinity before any step: draw them anew")
+        leaves = jax.tree.leaves(alike.params)
+        finite = [np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in leaves]
+        wrong = alike.places[~np.all(finite, axis=0)]
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} members hold NaN or infinity before any step, the first of them "
+                f"member {wrong[0]}: draw them anew"
+            )
         check_start(jax.device_put(one_of(alike.params, 0)))
     return found
 
@@ -74,6 +81,11 @@ def _stack(*leaves: Any) -> np.ndarray:
 
 def _as_numpy(leaf: Any) -> np.ndarray:
     """On the host, of a dtype that JAX has; without a program, which a new shape would compile."""
+    if isinstance(leaf, Tracer):
+        raise TypeError(
+            "members are traced, but fit_many compiles itself and looks at its data: call it "
+            "outside of jit, grad and vmap"
+        )
     array = np.asarray(leaf)
     return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)
 
@@ -86,6 +98,11 @@ def _count(members: Thing) -> int:
             f"members is {what}; it must be parameters with leaves (M, …), as from jax.vmap of "
             "init_network_params over keys, or a list of networks"
         )
+    if not all(isinstance(stack, Stack) for stack in members):
+        raise TypeError(
+            f"members are a tuple of {type(members[0]).__name__}; networks of several structures "
+            "are given as a list"
+        )
     leaves = jax.tree.leaves(members)
     if any(np.ndim(leaf) == 0 for leaf in leaves) or np.ndim(members[0].w) != 4:
         raise ValueError(
@@ -93,8 +110,14 @@ def _count(members: Thing) -> int:
             "n_in), one network after the other: for a single network take fit"
         )
     count = len(leaves[0])
-    if count == 0 or any(len(leaf) != count for leaf in leaves):
-        raise ValueError(f"members have leaves of lengths {sorted({len(l) for l in leaves})}")
+    if count == 0:
+        raise ValueError("there are no members: their leaves (M, …) have M = 0")
+    if any(len(leaf) != count for leaf in leaves):
+        lengths = sorted({len(leaf) for leaf in leaves})
+        raise ValueError(
+            f"members have leaves of lengths {lengths}; each must be (M, …), of one M: jax.vmap of "
+            "init_network_params over M keys makes them"
+        )
     return count
 
 
@@ -112,7 +135,14 @@ def keys_of(key: Any, count: int) -> list[Any]:
     """One key for all, or one for each."""
     if key is None:
         return [jax.random.key(0)]
+    if isinstance(key, (list, tuple)) and key and all(isinstance(one, Array) for one in key):
+        key = jnp.stack([checks.key(one) for one in key])
     if isinstance(key, (Array, np.ndarray)) and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.dtype != np.uint32 or key.shape[-1:] != jax.random.PRNGKey(0).shape:
+            raise TypeError(
+                f"key is an array of {key.dtype} {key.shape}; it must be one key, "
+                "jax.random.key(0), or one for each member, jax.random.split(key, M)"
+            )
         key = jax.random.wrap_key_data(jnp.asarray(key))  # a raw one
     if np.ndim(key) == 0:
         return [checks.key(key)]

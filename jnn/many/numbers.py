@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jnn import arrays
 from jnn.checks import Thing
 from jnn.losses import Loss, smoothed
 from jnn.penalties import Penalty
@@ -62,11 +63,15 @@ def _is_column(name: str, value: Thing) -> bool:
     """Whether it may be one number for each member; of a loss and the like their numbers may."""
     if name in ("loss", "penalty", "plateau", "stop"):
         return False
-    return isinstance(value, (list, tuple, np.ndarray, jax.Array)) and np.ndim(value) > 0
+    if isinstance(value, (np.ndarray, jax.Array)):
+        return value.ndim > 0
+    return hasattr(value, "__len__") and not isinstance(value, (str, bytes))
 
 
 def _column(name: str, value: Thing, members: int) -> np.ndarray:
-    column = np.asarray(value)
+    column = arrays.numbers(name, value)
+    if column.dtype == jax.numpy.bfloat16:
+        column = column.astype(np.float32)
     if column.shape != (members,):
         raise ValueError(
             f"{name} is an array of shape {column.shape}; it must be one number, or ({members},): "

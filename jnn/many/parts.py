@@ -95,7 +95,7 @@ class Part:
         *others, epochs = arguments if device is None else jax.device_put(arguments, device)
         alone = None if device is None else Mesh(np.array([device]), ("members",))
         # whatever mesh is the current one
-        with meshes.current(alone), memory.uncollected():
+        with meshes.current(alone), memory.uncollected(), jax.disable_jit(False):
             shape = (rows, len(self.names))
             lowered = compiled.on(platform_of(device)).lower(
                 self.settings, *others, sources.length, shape, own, self.in_turn, epochs

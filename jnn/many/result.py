@@ -3,29 +3,21 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 
-from jnn import callers, losses
+from jnn import callers
 from jnn.checks import Data, Thing
 from jnn.equality import by_value
 from jnn.losses import LossLike
-from jnn.many import summary
+from jnn.many import ensemble, summary
+from jnn.many.ensemble import Prediction
 from jnn.many.members import of_members
+from jnn.metrics import is_score
+from jnn.params import sizes
 from jnn.training.result import STOPPED, Fit
 from jnn.transfers import meant
-from jnn.triangular import network, probability
-from jnn.triangular.inputs import check_rows
-
-
-class Prediction(NamedTuple):
-    """What an ensemble says, and how far its members are apart."""
-
-    mean: np.ndarray  # (batch, n_N)
-    std: np.ndarray  # (batch, n_N), over members
 
 
 @by_value
@@ -34,7 +26,7 @@ class Fits:
     """What `fit_many` leaves of M members; `print` it.
 
     `fits[i]` is the `Fit` of member i, `fits[mask]` and `fits[a:b]` are the `Fits` of some,
-    `fits.best(name)` is the `Fit` of the member with the least entry in a column of the history.
+    `fits.best(name)` is the `Fit` of the member with the best entry in a column of the history.
     `history` holds under each name of `Fit.history` an array (M, epochs), or (M, epochs, N), NaN
     after a member's last epoch.
     """
@@ -54,6 +46,7 @@ class Fits:
     restores_best: bool = False  # whether params are the best: where patience was given
     loss: LossLike = "half_mse"  # that was minimised
     optimizer_state: Any = None
+    standardized: str = ""  # "x", "y" or "xy": what each of a cross-validation has in its own units
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -62,23 +55,42 @@ class Fits:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Thing) -> Any:
-        if isinstance(index, (int, np.integer)):
-            return self._fit(range(len(self))[index])
-        chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
-
+        chosen = self._chosen(index)
+        if chosen.ndim == 0:
+            return self._fit(int(chosen))
         several = ("params", "last_params", "best_params", "best_epoch", "epochs", "history",
                    "stopped", "numbers", "optimizer_state")  # fmt: skip
         parts = {name: of_members(getattr(self, name), chosen) for name in several}
         return dataclasses.replace(self, **parts)
 
+    def _chosen(self, index: Thing) -> np.ndarray:
+        """Which members an index means, () or (m,)."""
+        every = np.arange(len(self))
+        if isinstance(index, slice):
+            return every[index]
+        places = np.asarray(index) if np.size(index) else np.zeros(0, int)
+        if places.dtype == bool and places.shape == every.shape:
+            return every[places]
+        if places.dtype.kind not in "iu" or places.ndim > 1:
+            raise IndexError(
+                f"members are chosen by a number, an array of numbers (m,), a slice or a mask "
+                f"({len(self)},), got {places.dtype} of shape {places.shape}"
+            )
+        outside = places[(places < -len(self)) | (places >= len(self))]
+        if outside.size:
+            raise IndexError(f"there is no member {outside.flat[0]} among {len(self)}")
+        return np.asarray(every[places])
+
     def _fit(self, i: int) -> Fit:
         last, best = of_members(self.last_params, i), of_members(self.best_params, i)
+        # a column for each layer of the deepest member
+        own = {1: slice(self.epochs[i]), 2: (slice(self.epochs[i]), slice(len(sizes(last)) - 1))}
         return Fit(
             params=best if self.restores_best else last,
             last_params=last,
             best_params=best,
             best_epoch=int(self.best_epoch[i]),
-            history={name: column[i, : self.epochs[i]] for name, column in self.history.items()},
+            history={n: column[i][own[column.ndim - 1]] for n, column in self.history.items()},
             stopped=str(self.stopped[i]),
             compile_seconds=self.compile_seconds,
             run_seconds=self.run_seconds,
@@ -87,15 +99,22 @@ class Fits:
         )
 
     def best(self, name: str = "loss") -> Fit:
-        """The `Fit` of the member whose history has the least entry of that name.
+        """The `Fit` of the member whose history has the best entry of that name.
+
+        That is the least, of scores (accuracies, r2, explained_variance) the greatest. One that
+        diverged is the best only of those that did.
 
         Raises:
           ValueError: nothing of that name was recorded, or it is not finite for any member.
         """
-        least = self._least(name)
+        if name not in self.history:
+            raise ValueError(f"no {name!r} was recorded, but {', '.join(self.history)}")
+        column = -self.history[name] if is_score(name) else self.history[name]
+        least = _least(column)
         if not np.isfinite(least).any():
             raise ValueError(f"no member has a finite {name}")
-        return self[int(np.nanargmin(np.where(np.isfinite(least), least, np.nan)))]
+        sound = np.isfinite(least) & (self.stopped != "diverged")
+        return self[int(np.argmin(np.where(sound, least, np.inf) if sound.any() else least))]
 
     def table(self) -> dict[str, np.ndarray]:
         """Columns (M,), as pandas.DataFrame or polars.DataFrame take them.
@@ -113,7 +132,7 @@ class Fits:
                 columns[name] = np.take_along_axis(column, last[:, None], 1)[:, 0]
         for name in ("loss", "validation_loss"):
             if name in self.history:
-                columns[f"least_{name}"] = self._least(name)
+                columns[f"least_{name}"] = _least(self.history[name])
         return columns
 
     def by(self, *names: str) -> dict[str, np.ndarray]:
@@ -164,16 +183,19 @@ class Fits:
 
         Args:
           x: (batch, n_0).
+        Raises:
+          ValueError: x does not fit, there are no members, or each was trained in the units of a
+            fold of its own.
         """
-        _, x = check_rows(of_members(self.params, 0), x)
-        of = network.predict
-        if losses.resolve(self.loss).takes == "logits":
-            of = partial(probability.probabilities, loss=self.loss)
-        if isinstance(self.params, list):
-            outputs = np.stack([of(params, x) for params in self.params])
-        else:
-            outputs = np.asarray(jax.vmap(of, (0, None))(self.params, x))
-        return Prediction(outputs.mean(0), outputs.std(0))
+        if not len(self):
+            raise ValueError("there are no members to predict with")
+        if self.standardized:
+            raise ValueError(
+                f"each member was trained on {' and '.join(self.standardized)} in the units of its "
+                "own fold: cross_validate judges networks; to predict, fit_many on data that are "
+                "standardised once (jnn.data.standardization)"
+            )
+        return ensemble.predicted(self.params, x, self.loss)
 
     def warn_of_divergence(self) -> None:
         """Say how many diverged, and which is the first, in the name of whoever called."""
@@ -186,12 +208,6 @@ class Fits:
                 "try smaller learning rates, or clip_norm"
             )
 
-    def _least(self, name: str) -> np.ndarray:
-        if name not in self.history:
-            raise ValueError(f"no {name!r} was recorded, but {', '.join(self.history)}")
-        column = self.history[name]
-        return np.min(np.where(np.isnan(column), np.inf, column), axis=1, initial=np.inf)
-
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
@@ -201,7 +217,12 @@ class Fits:
         watched = "validation_loss" if "validation_loss" in self.history else "loss"
         if self.history[watched].size:
             title = f"least {watched.replace('_', ' ')}"
-            yield from summary.quantiles(title, self._least(watched), self.numbers)
+            yield from summary.quantiles(title, _least(self.history[watched]), self.numbers)
         for reason, count in zip(*np.unique(self.stopped, return_counts=True), strict=True):
             if reason != "epochs":
                 yield f"{count} stopped: {STOPPED[str(reason)]}"
+
+
+def _least(column: np.ndarray) -> np.ndarray:
+    """(M,), of a column (M, epochs) of the history."""
+    return np.min(np.where(np.isnan(column), np.inf, column), axis=1, initial=np.inf)

@@ -17,7 +17,7 @@ class Rungs(NamedTuple):
     """
 
     epochs: int
-    at: tuple[int, ...] = ()  # epochs, ascending
+    at: tuple[int, ...] = ()  # epochs, ascending; several may fall on one
     keep: float = 1.0  # the share that goes on at each
 
     def ahead(self, done: int) -> int:
@@ -30,7 +30,7 @@ class Rungs(NamedTuple):
         Args:
           losses: (M,), infinite of those that ended at an earlier rung.
         """
-        share = self.keep ** (self.at.index(epoch) + 1)
+        share = self.keep ** sum(at <= epoch for at in self.at)
         count = max(1, math.ceil(len(losses) * share - 1e-9))  # ⌈10 · 0.1⌉ is 1
         best = np.zeros(len(losses), bool)
         best[np.argsort(losses, kind="stable")[:count]] = True  # NaN comes last

@@ -19,6 +19,7 @@ from jnn.files import cadence, checkpoints
 from jnn.files.cadence import Checkpoint
 from jnn.losses import Loss
 from jnn.many import groups
+from jnn.many.folded import Folded
 from jnn.many.members import by_structure, keys_of, one_of, together
 from jnn.many.parts import platform_of
 from jnn.many.result import Fits
@@ -56,6 +57,9 @@ def cut(members: Thing, data: Thing, options: dict[str, Any]) -> list[Slice]:
     keys = keys_of(options.get("key"), sum(len(one.places) for one in alike))
     common = {"data": data, "key": keys[0]} | options
     own = [name for name in _OF_MEMBERS if name in options]
+    if isinstance(data, Folded):  # rows that all share; which fold, each has for itself
+        common |= {"data": data._replace(of=data.of[:0]), "fold": data.of}
+        own.append("fold")
     if len(keys) > 1:
         common["key"], own = jnp.stack(keys), [*own, "key"]
     shared = {name: _pickled(name, common[name]) for name in common if name not in own}
@@ -85,7 +89,7 @@ def _of(value: Thing, places: np.ndarray) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return type(value)(**{name: _of(entry, places) for name, entry in fields.items()})
-    if isinstance(value, (list, tuple)):
+    if hasattr(value, "__len__") and not isinstance(value, (str, bytes, jax.Array)):
         value = np.asarray(value)
     return value[places] if np.ndim(value) else value
 

@@ -28,8 +28,9 @@ def halving(
     """Train M networks, and at every rung let the best share of them go on.
 
     Rung i is after ⌈first / keepⁱ⌉ epochs, and the best ⌈M keepⁱ⁺¹⌉ go on from there: all rounds
-    take about as long. They are judged by the monitored loss, that on the validation rows where
-    there are any, of the parameters that would be the result: the last, or with patience the best.
+    take about as long. They are judged by their history's loss on the validation rows, of the
+    parameters that would be the result: the last, or with patience the best. Without such rows the
+    loss of the last epoch judges, the mean over its minibatches, each before its step.
     Those that go on are to the bit what `fit_many` makes of them in as many epochs, and so are the
     others, in as many as they have run.
 

@@ -138,6 +138,8 @@ def work(
         # of divergence, of which the caller is warned once
         warnings.simplefilter("ignore", RuntimeWarning)
         arguments = {name: pickle.loads(value) for name, value in sent.items()}
+        if "fold" in arguments:
+            arguments["data"] = arguments["data"]._replace(of=arguments.pop("fold"))
         return train(**arguments, progress=False)
 
 

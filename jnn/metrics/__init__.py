@@ -3,6 +3,7 @@
 from jnn.metrics.by_name import (
     METRICS as METRICS,
     check_metric as check_metric,
+    is_score as is_score,
     name_of as name_of,
     resolve as resolve,
 )

@@ -43,6 +43,17 @@ METRICS: dict[str, Metric] = {
     **{name: partial(formulas.mean_loss, loss) for name, loss in losses.LOSSES.items()},
 }
 
+_SCORES = {*_OF_CLASSES, "r2", "explained_variance"}
+
+
+def is_score(name: str) -> bool:
+    """Whether the greater of that name, in a history, is the better.
+
+    >>> is_score("accuracy"), is_score("validation_r2"), is_score("loss")
+    (True, True, False)
+    """
+    return name.removeprefix("validation_") in _SCORES
+
 
 def resolve(metric: MetricLike, output: ActivationLike = "identity") -> Metric:
     """The metric of that name, or a function of your own.

@@ -59,10 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ImportError, OSError, TypeError, ValueError, RuntimeError) as error:
         parser.error(str(error))
     print(fits)
-    best = fits.best("validation_loss" if options.validation else "loss")
     table, network = options.out / "members.csv", options.out / "best.safetensors"
     write_table(columns | fits.table(), table)
-    jnn.save(network, best.params)
+    if (fits.stopped == "diverged").all():
+        print(f"written: {table}; all networks diverged, none of them is kept")
+        return 1
+    jnn.save(network, fits.best("validation_loss" if options.validation else "loss").params)
     print(f"written: {table}, {network}")
     return 0
 

@@ -167,6 +167,13 @@ def test_means_and_spreads_over_folds_are_numpys():
     assert "mean_fold" not in table
 
 
+class Splitter:
+    """As one of scikit-learn."""
+
+    def split(self, x, y):
+        raise AssertionError("it is not asked")
+
+
 @pytest.mark.parametrize(
     ("data", "folds", "options", "error", "message"),
     [
@@ -184,7 +191,8 @@ def test_means_and_spreads_over_folds_are_numpys():
         ((X, Y), [], {}, ValueError, "folds are empty"),
         ((X, Y), 1, {}, ValueError, "folds is 1; it must be an integer from 2 to 43"),
         ((X, Y), N + 1, {}, ValueError, "folds is 44"),
-        ((X, Y), 2.5, {}, TypeError, "folds is 2.5"),
+        ((X, Y), 2.5, {}, TypeError, r"folds is 2.5; .*; or give pairs \(train, test\) of rows"),
+        ((X, Y), Splitter(), {}, TypeError, r"a Splitter; .* folds=splitter.split\(x, y\)"),
         ((X, np.where(np.arange(N) < 3, 2, LABELS % 2)), 5, {"loss": "cross_entropy"}, ValueError,
          "folds=5 cannot be dealt out: label 2 has only 3 of the 5 rows"),
         ((X, LABELS), 5, {"loss": "cross_entropy", "standardize": "y"}, ValueError,

@@ -32,7 +32,9 @@ def test_levels_may_be_names():
         ({"l2": 0.1}, r"levels of l2 are 0.1; give a list, l2=\[0.1\]"),
         ({"init": "he"}, "levels of init are 'he'"),
         ({"l2": np.ones((2, 2))}, r"levels of l2 have shape \(2, 2\)"),
-        ({"l2": [[1, 2], [3]]}, "l2"),
+        ({"l2": [[1, 2], [3]]}, r"give its number, l2=range\(2\)"),
+        ({"l2": [1, "x"]}, "they must be numbers, or texts"),
+        ({"l2": {"x": 1}}, r"levels of l2 are a dict; give a list of them, list\(l2\)"),
         ({"a": range(10**4), "b": range(10**4)}, r"grid has 10000 × 10000 = 100000000 rows"),
     ],
 )

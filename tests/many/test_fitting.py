@@ -365,11 +365,11 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (drawn, {"batch_size": 41}, ValueError, "batch_size is 41"),
         (lambda: member(drawn(), 0), {}, ValueError, "for a single network take fit"),
         (list, {}, TypeError, "members is an empty list"),
-        (lambda: member(drawn(), slice(0, 0)), {}, ValueError, "members"),
+        (lambda: member(drawn(), slice(0, 0)), {}, ValueError, "there are no members"),
         (lambda: [*drawn_list(), jnn.from_layers([(np.float16(1.0), np.float16(0.0))])], {},
          ValueError, "members are of dtypes float16 and float32: give all of them one"),
         (lambda: [*drawn_list(), jnn.init_network_params([2, 1], KEYS[0])], {}, ValueError,
-         "this network takes"),
+         "member 5: .*this network takes"),
         (lambda: [*drawn_list(), 3], {}, TypeError, "member 5 is no network"),
         (drawn, {"optimizer": "sm3", "learning_rate": RATES}, ValueError,
          "learning_rate cannot differ between members here"),
@@ -379,8 +379,14 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (drawn, {"batch_size": np.arange(5)}, TypeError, "batch_size is"),
         (drawn, {"epochs": np.arange(5)}, TypeError, "epochs is"),
         (drawn, {"clip_norm": np.array([1.0, 1.0, 0.0, 1.0, 1.0])}, ValueError, "clip_norm is 0"),
-        (lambda: jax.tree.map(lambda a: a.at[0].set(jnp.nan), drawn()), {}, ValueError,
-         "members hold NaN"),
+        (lambda: jax.tree.map(lambda a: a.at[1].set(jnp.nan), drawn()), {}, ValueError,
+         "1 members hold NaN or infinity before any step, the first of them member 1"),
+        (lambda: [*drawn_list(), jax.tree.map(lambda a: a * jnp.inf, drawn_list()[0])], {},
+         ValueError, "the first of them member 5"),
+        (lambda: tuple(drawn_list()), {}, TypeError, "networks of several structures .* a list"),
+        (drawn, {"key": np.arange(M)}, TypeError, r"key is an array of int64 \(5,\)"),
+        (drawn, {"learning_rate": [[0.1], [0.2, 0.3]]}, ValueError, "learning_rate is ragged"),
+        (drawn, {"penalty": jnn.penalties.l2([0.1, 0.2])}, ValueError, "l2 is an array"),
         (lambda: 3, {}, TypeError, "members is a int"),
     ],
 )  # fmt: skip
@@ -389,6 +395,26 @@ def test_bad_input_is_named_before_anything_is_computed(
 ):
     with pytest.raises(error, match=message):
         jnn.fit_many(members(), (X, Y), **options)
+
+
+def test_numbers_come_in_any_column():
+    """Lists, ranges, half precision: what else has a length is read as data are."""
+    whole = jnn.fit_many(drawn(), (X, Y), epochs=2, progress=False)
+    for options in (
+        {"patience": range(1, M + 1)},
+        {"learning_rate": jnp.asarray(RATES, jnp.bfloat16)},
+        {"penalty": jnn.penalties.l2(RATES.tolist())},
+        {"stop": jnn.Stop(target=RATES.tolist())},
+        {"plateau": jnn.Plateau(patience=[1, 2, 3, 4, 5])},
+        {"key": list(KEYS)},
+    ):
+        fits = jnn.fit_many(drawn(), (X, Y), epochs=2, progress=False, **options)
+        assert fits.history["loss"].shape == whole.history["loss"].shape
+
+
+def test_members_that_are_traced_are_refused():
+    with pytest.raises(TypeError, match="members are traced"):
+        jax.jit(lambda members: jnn.fit_many(members, (X, Y)).params)(drawn())
 
 
 def test_streams_and_stacked_networks_are_sent_to_the_right_function():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.many import ensemble
 
 pytestmark = pytest.mark.table
 
@@ -111,3 +112,82 @@ def test_what_is_printed_of_some_that_diverged():
     assert "least loss" in str(fits)
     assert str(fits).endswith("1 stopped: loss or parameters were no longer finite")
     assert np.isfinite(fits.table()["least_loss"]).sum() >= 3
+
+
+@pytest.mark.parametrize(
+    ("index", "places"),
+    [
+        (-1, 3), (np.array(1), 1), ([], []), ([2, 0], [2, 0]), ((1, -1), [1, 3]),
+        ([True, False, True, False], [0, 2]), (slice(1, None), [1, 2, 3]), (RATES > 1, []),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_members_are_chosen_as_numpy_chooses(fits, index, places):
+    chosen = fits[index]
+    if isinstance(places, int):
+        assert chosen.history["loss"].tolist() == fits.history["loss"][places][:3].tolist()
+    else:
+        assert len(chosen) == len(places)
+        np.testing.assert_array_equal(chosen.history["loss"], fits.history["loss"][places])
+        np.testing.assert_array_equal(chosen.params[0].w, np.asarray(fits.params[0].w)[places])
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (4, "no member 4 among 4"),
+        ([0, -5], "no member -5 among 4"),
+        ([[0, 1]], r"int64 of shape \(1, 2\)"),
+        (np.True_, r"bool of shape \(\)"),
+        ([True], r"a mask \(4,\), got bool of shape \(1,\)"),
+        (1.0, "got float64"),
+        ("a", "got <U1"),
+    ],
+)
+def test_an_index_that_is_none_is_named(fits, index, message):
+    with pytest.raises(IndexError, match=message):
+        fits[index]
+
+
+def test_the_best_is_the_greatest_score():
+    labels = (X[:, 0] > 1).astype(int)
+    options = {"loss": "cross_entropy", "metrics": "accuracy", "learning_rate": 10 * RATES}
+    fits = trained((X, labels), (1, 4, 2), **options)
+    assert fits.best("accuracy").history["accuracy"].max() == fits.history["accuracy"].max()
+    assert fits.best("loss").history["loss"].min() == fits.history["loss"].min()
+
+
+def test_the_best_did_not_diverge():
+    with pytest.warns(RuntimeWarning, match="1 of 4 members diverged"):
+        fits = trained(optimizer="sgd", learning_rate=[1e-3, 1e-3, 1e25, 1e-3])
+    assert fits[2].stopped == "diverged"
+    sound = dataclasses.replace(fits, history={"loss": np.array([[3.0], [2.0], [0.0], [4.0]])})
+    assert sound.best().history["loss"] == 2
+    fits.predict(X)  # quietly
+    assert fits[2:3].best().stopped == "diverged"
+
+
+def test_each_of_several_structures_has_the_columns_of_its_layers():
+    networks = [jnn.init_network_params(s, jax.random.key(0)) for s in ([1, 4, 1], [1, 4, 4, 1])]
+    options = {"watch": ["log_gradients"], "epochs": 2, "progress": False}
+    fits = jnn.fit_many(networks, (X, Y), **options)
+    for network, fit in zip(networks, fits, strict=True):
+        alone = jnn.fit(network, (X, Y), **options)
+        assert fit.history["log_gradients"].shape == alone.history["log_gradients"].shape
+
+
+def test_an_ensemble_in_parts_says_the_same(fits, monkeypatch):
+    whole = fits.predict(X)
+    monkeypatch.setattr(ensemble, "_AT_ONCE", 3 * 30 * 4)  # three of the four members
+    parts = fits.predict(X)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(parts.std, whole.std, rtol=1e-5)
+
+
+def test_what_cannot_predict_is_named(fits):
+    with pytest.raises(ValueError, match="there are no members to predict with"):
+        fits[:0].predict(X)
+    options = {"epochs": 1, "progress": False}
+    folds = jnn.cross_validate(drawn((1, 4, 1)), (X, Y), 3, standardize="xy", **options)
+    with pytest.raises(ValueError, match="trained on x and y in the units of its own fold"):
+        folds.predict(X)

@@ -87,8 +87,8 @@ def test_a_function_of_progress_sees_the_fits_so_far_and_stops_them(an_epoch_at_
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"learning_rate": np.full(M, 1e-3)}, "numbers was"),
-        ({"patience": 3}, "limits was"),
+        ({"learning_rate": np.full(M, 1e-3)}, "numbers learning_rate was absent, is "),
+        ({"patience": 3}, "limits patience was null, is 3.0"),
         ({"batch_size": 10}, "batch_size was 32, is 10"),
         ({"optimizer": "sgd"}, "optimizer was"),
         ({"key": jax.random.key(8)}, "key"),

@@ -57,6 +57,16 @@ CASES = {
 }
 
 
+def test_rungs_may_fall_on_one_epoch():
+    """Each leaves as many as it says, whichever others end in the same epoch."""
+    fits = jnn.halving(drawn(40), (X, Y), epochs=4, progress=False)
+    rungs = fits.numbers["rung"]
+    assert np.unique(rungs[fits.epochs == 1]).tolist() == [0]
+    for passed in np.unique(rungs):
+        assert (rungs >= passed).sum() == math.ceil(40 * 0.5**passed)
+    assert np.sum(fits.epochs == 1) > 20
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_best_go_on_and_all_have_the_bits_of_as_many_epochs(case):
     members, asked, rungs, options = CASES[case]

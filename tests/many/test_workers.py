@@ -96,6 +96,21 @@ def test_workers_change_no_bit(case, tmp_path):
     assert_same(again, whole)
 
 
+@pytest.mark.parametrize("options", [{}, {"key": KEYS}, {"standardize": "xy"}], ids=repr)
+def test_each_run_of_a_cross_validation_has_its_fold(options, tmp_path):
+    """A slice begins with any of the folds."""
+    options |= {"epochs": 3, "learning_rate": RATES, "progress": False}
+    whole = jnn.cross_validate(drawn(), (X, Y), 4, **options)
+    for _ in range(2):  # trained, and read
+        executor = Here()
+        sliced = jnn.cross_validate(
+            drawn(), (X, Y), 4, executor=executor, checkpoint=tmp_path, **options
+        )
+        assert_same(sliced, whole)
+        np.testing.assert_array_equal(sliced.numbers["fold"], whole.numbers["fold"])
+    assert executor.tasks == 0
+
+
 def test_in_double_precision(x64):
     members = drawn(4, dtype=jnp.float64)
     whole = jnn.fit_many(members, (X, Y), epochs=3, progress=False)

@@ -42,6 +42,15 @@ def test_a_sweep_of_a_problem(tmp_path, capsys):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_the_table_is_kept_where_all_diverge(tmp_path, capsys):
+    command = ["logarithm", *SMALL, "--optimizer", "sgd", "--learning-rate", "1e30"]
+    with pytest.warns(RuntimeWarning, match="2 of 2 members diverged"):
+        assert many.main([*command, "--out", str(tmp_path)]) == 1
+    assert [row["stopped"] for row in table(tmp_path)] == ["diverged", "diverged"]
+    assert "all networks diverged, none of them is kept" in capsys.readouterr().out
+    assert not (tmp_path / "best.safetensors").exists()
+
+
 @pytest.mark.slow
 def test_processes_write_the_same_bytes_and_the_same_command_goes_on(tmp_path, monkeypatch):
     command = ["logarithm", *SMALL, "--learning-rate", "0.001", "0.01", "--out"]

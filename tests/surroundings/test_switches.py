@@ -63,6 +63,25 @@ def test_a_switch_of_jax_changes_no_number(switch, call, as_a_user):
     assert_close(found, expected)
 
 
+@pytest.mark.parametrize("switch", ["jax_debug_nans", "jax_debug_infs", "jax_disable_jit"])
+def test_a_switch_of_the_whole_process_reaches_no_thread(switch, as_a_user):
+    """Set for good, it holds on threads as well; a context's holds on one alone."""
+    rates = np.array([0.1, 1e30, 0.1])
+    keys = jax.random.split(jax.random.key(0), 3)
+    members = jax.vmap(lambda key: jnn.init_network_params([1, 4, 1], key))(keys)
+    x = np.linspace(-1, 1, 20)[:, None]
+    options = {"optimizer": "sgd", "epochs": 3, "progress": False}
+    jax.config.update(switch, True)
+    try:
+        with pytest.warns(RuntimeWarning, match="1 of 3 members diverged"):
+            fits = jnn.fit_many(members, (x, x * x), learning_rate=rates, **options)
+        folds = jnn.cross_validate(members, (x, x * x), 2, **options)
+    finally:
+        jax.config.update(switch, False)
+    assert fits.stopped.tolist() == ["epochs", "diverged", "epochs"]
+    assert np.isfinite(folds.history["loss"]).all()
+
+
 def assert_close(found, expected):
     """To 1e-4 of the largest entry, or 4 roundings: without jit, sums are in another order."""
     assert len(found) == len(expected)
