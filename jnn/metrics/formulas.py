@@ -182,8 +182,9 @@ def _wide(predictions: Array, targets: Array, weights: Array | None) -> tuple[Ar
 def _variation(v: Array, w: Array) -> Array:
     """Σᵢ wᵢ (vᵢ − v̄)² of each column; of a constant one 0, whatever rounding makes of its mean."""
     counts = w[:, None] > 0
-    largest = jnp.max(jnp.where(counts, v, -jnp.inf), axis=0)
-    smallest = jnp.min(jnp.where(counts, v, jnp.inf), axis=0)
+    ends = jnp.finfo(v.dtype)  # not infinity, which jax_debug_infs would find
+    largest = jnp.max(jnp.where(counts, v, ends.min), axis=0)
+    smallest = jnp.min(jnp.where(counts, v, ends.max), axis=0)
     about_the_mean = weighted_sum((v - _average(v, w)[None]) ** 2, w)
     return jnp.where(largest <= smallest, 0, about_the_mean)
 

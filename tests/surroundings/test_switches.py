@@ -27,7 +27,7 @@ SWITCHES = {
     "x64": lambda: jax.enable_x64(True),
 }
 OPTAX_INFINITE = "optax's: the state of its line search begins with an infinite step"
-NOT_OURS = {("infinity", "fit, lbfgs"): OPTAX_INFINITE}
+NOT_OURS = {("infinity", call): OPTAX_INFINITE for call in ("fit, lbfgs", "fit, every optimizer")}
 
 # as a rule one row a switch; --all runs every second of those that found most, and every sixth of
 # the others; --exhaustive all
