@@ -83,8 +83,9 @@ def fit_many(
       progress: as in `fit`; a function gets the `Fits` so far.
       executor: of `concurrent.futures`, as that of Dask (`client.get_executor()`) and mpi4py
         (`MPIPoolExecutor()`), or None. Its workers train slices of the members, whole groups, to
-        the same bits. What they are told is pickled. Processes must be started by "spawn", since
-        JAX does not survive a fork; best is one for each core.
+        the same bits (to rounding, where rates of dropout or amounts of smoothing are 0 for a
+        whole slice, whose program leaves them out). What they are told is pickled. Processes must
+        be started by "spawn", since JAX does not survive a fork; best is one for each core.
       mesh: as of `jax.make_mesh((8,), ("members",))`: groups go to the devices along its first
         axis in turn, each of which has the program, to the same bits.
     Raises:
