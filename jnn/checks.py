@@ -115,10 +115,7 @@ def numbers(name: str, value: Thing, **limits: Any) -> Any:
     >>> numbers("strength", np.array([0.5, 1.0]), least=0)
     array([0.5, 1. ])
     """
-    several = isinstance(value, (list, tuple)) and len(value) and all(map(is_number, value))
-    if isinstance(value, (np.ndarray, Array)):
-        several = value.ndim == 1 and len(value)
-    if not several:
+    if not (isinstance(value, (np.ndarray, Array)) and np.ndim(value) == 1 and len(value)):
         return number(name, value, **limits)
     column = np.asarray(value)
     for one in column.tolist():

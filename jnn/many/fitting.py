@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array
 
 from jnn.checks import Thing
 from jnn.interrupts import Interrupt, interruptible
@@ -49,7 +48,7 @@ def fit_many(
     epochs: int | Rungs = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
-    key: Array | None = None,
+    key: Thing = None,
     patience: Thing = None,
     stop: Stop | None = None,
     backprop: str | Method = "auto",

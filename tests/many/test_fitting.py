@@ -386,7 +386,6 @@ def test_one_program_whatever_the_numbers(monkeypatch):
         (lambda: tuple(drawn_list()), {}, TypeError, "networks of several structures .* a list"),
         (drawn, {"key": np.arange(M)}, TypeError, r"key is an array of int64 \(5,\)"),
         (drawn, {"learning_rate": [[0.1], [0.2, 0.3]]}, ValueError, "learning_rate is ragged"),
-        (drawn, {"penalty": jnn.penalties.l2([0.1, 0.2])}, ValueError, "l2 is an array"),
         (lambda: 3, {}, TypeError, "members is a int"),
     ],
 )  # fmt: skip
@@ -403,9 +402,6 @@ def test_numbers_come_in_any_column():
     for options in (
         {"patience": range(1, M + 1)},
         {"learning_rate": jnp.asarray(RATES, jnp.bfloat16)},
-        {"penalty": jnn.penalties.l2(RATES.tolist())},
-        {"stop": jnn.Stop(target=RATES.tolist())},
-        {"plateau": jnn.Plateau(patience=[1, 2, 3, 4, 5])},
         {"key": list(KEYS)},
     ):
         fits = jnn.fit_many(drawn(), (X, Y), epochs=2, progress=False, **options)
